@@ -1,0 +1,256 @@
+#pragma once
+// The execution engine of one virtual processor: runs guest instructions and reports, with exact and
+// restartable state, everything that needs the architecture around it. The only room that knows the
+// library behind it (Unicorn 2.1.x).
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "sim/ram.h"
+
+namespace hvsim::cpu::engine {
+
+enum class Access : std::uint8_t { read, write, execute };
+
+/// General registers in hardware encoding order.
+enum Gpr : unsigned { kRax, kRcx, kRdx, kRbx, kRsp, kRbp, kRsi, kRdi, kR8, kR15 = 15, kGprCount };
+
+/// Segment registers in hardware encoding order; then the system segments.
+enum class SegmentName : unsigned { es, cs, ss, ds, fs, gs, ldtr, tr };
+inline constexpr unsigned kSegmentCount = 8;
+
+/// A segment register with its hidden part.
+struct Segment {
+    std::uint16_t selector = 0;
+    std::uint32_t limit = 0;
+    std::uint64_t base = 0;
+    /// SDM 3C 25.4.1, table 25-2: type [3:0], S 4, DPL [6:5], P 7, AVL 12, L 13, D/B 14, G 15,
+    /// unusable 16.
+    std::uint32_t access_rights = 0;
+    bool operator==(const Segment&) const = default;
+};
+
+/// GDTR or IDTR.
+struct TableRegister {
+    std::uint64_t base = 0;
+    std::uint16_t limit = 0;
+    bool operator==(const TableRegister&) const = default;
+};
+
+/// The answer to a TLB miss.
+struct Translation {
+    std::uint64_t physical = 0;  ///< system physical address of the 4 KiB page
+    bool writable = false;       ///< stores may go through without another miss (D bits are set)
+    bool executable = false;     ///< instruction fetches may
+};
+
+/// What stopped an instruction. Values below 0x400 are SVM exit codes (APM 2 appendix C), which the
+/// library reports; the others are the engine layer's own.
+enum class InterceptCode : std::uint32_t {
+    cr_read = 0x000,    ///< + register number
+    cr_write = 0x010,   ///< + register number; also CLTS, LMSW
+    dr_read = 0x020,    ///< + register number
+    dr_write = 0x030,   ///< + register number
+    exception = 0x040,  ///< + vector; error_code valid where the vector has one
+    idtr_read = 0x066,
+    gdtr_read = 0x067,
+    ldtr_read = 0x068,
+    tr_read = 0x069,
+    idtr_write = 0x06a,
+    gdtr_write = 0x06b,
+    ldtr_write = 0x06c,
+    tr_write = 0x06d,
+    rdtsc = 0x06e,  ///< RDTSC and RDTSCP
+    rdpmc = 0x06f,
+    pushf = 0x070,
+    popf = 0x071,
+    cpuid = 0x072,
+    rsm = 0x073,
+    iret = 0x074,
+    software_interrupt = 0x075,  ///< INT n, INT3, INTO; nothing was executed
+    invd = 0x076,
+    pause = 0x077,
+    hlt = 0x078,
+    invlpg = 0x079,
+    msr = 0x07c,  ///< error_code: 0 RDMSR, 1 WRMSR
+    shutdown = 0x07f,
+    wbinvd = 0x089,  ///< WBINVD, INVD, WBNOINVD
+    monitor = 0x08a,
+    mwait = 0x08b,
+    io = 0x400,        ///< IN, OUT, INS, OUTS: nothing was executed; see Intercept::io
+    syscall = 0x401,   ///< SYSCALL: nothing was executed
+    sysenter = 0x402,  ///< SYSENTER: nothing was executed
+    sysexit = 0x403,
+    page_fault = 0x404,  ///< translate() refused; see Intercept::fault
+};
+
+struct Intercept {
+    InterceptCode code{};
+    std::uint32_t error_code = 0;
+    struct {
+        std::uint16_t port = 0;
+        std::uint8_t size = 0;  ///< bytes: 1, 2, 4
+        bool in = false;
+    } io;
+    struct {
+        std::uint64_t linear = 0;  ///< full address where the library tells it, else page-aligned
+        bool exact = false;        ///< `linear` has its low 12 bits
+        Access access{};
+        bool user = false;
+    } fault;
+};
+
+/// Receives what the engine can't decide. All calls happen inside Engine::run or
+/// Engine::run_assisted on the caller's thread. An exception thrown from on_intercept or the
+/// MMIO calls stops the engine and leaves run() (never through the library's frames).
+class EngineClient {
+  public:
+    virtual ~EngineClient() = default;
+
+    /// TLB miss at the page of `linear`. `user`: checked with user rights (accesses to descriptor
+    /// tables and the TSS come as supervisor accesses). Returning false refuses: the instruction is
+    /// abandoned and on_intercept(page_fault) follows. State must not be changed here.
+    virtual bool translate(std::uint64_t linear, Access access, bool user,
+                           Translation& out) noexcept = 0;
+
+    /// An instruction was intercepted before it had any effect (unless its code says otherwise).
+    /// RIP is exactly on it. The state may be changed freely, RIP included; execution goes on from
+    /// there unless request_stop() was called.
+    virtual void on_intercept(const Intercept& intercept) = 0;
+
+    /// The executed code bytes reached the limit, at a block boundary; raise the limit to go on
+    /// without leaving run(), or do nothing to leave it.
+    virtual void on_limit() {}
+};
+
+/// Serves the page of one assisted instruction (see Engine::run_assisted).
+class MmioHandler {
+  public:
+    virtual ~MmioHandler() = default;
+    virtual std::uint64_t mmio_read(std::uint64_t physical, unsigned size) = 0;
+    virtual void mmio_write(std::uint64_t physical, unsigned size, std::uint64_t value) = 0;
+};
+
+/// Intercepts that may be switched at any time; everything that has no switch here is always on
+/// (exceptions, INT n, DR writes, INVLPG, MSRs outside the native set, RDTSC, CPUID, HLT, I/O,
+/// SYSCALL/SYSENTER, CR0, CR4 and CR8 writes, shutdown, IDTR/GDTR/LDTR/TR loads, WBINVD, RDPMC).
+struct OptionalIntercepts {
+    bool cr0_read = false, cr3_read = false, cr4_read = false, cr8_read = true;
+    bool cr3_write = false;
+    bool dr_read = true;
+    bool pause = false, pushf = false, popf = false, iret = false;
+    bool descriptor_reads = false;  ///< SIDT, SGDT, SLDT, STR
+    bool monitor_mwait = true;
+    bool operator==(const OptionalIntercepts&) const = default;
+};
+
+/// How one run ended.
+enum class RunEnd { limit, stop_requested };
+
+/// All engines of a machine: shares the knowledge which pages hold translated code or may be written
+/// (no TLB entry is ever writable and executable; a page's blocks are dropped before it is written).
+class EngineGroup {
+  public:
+    /// Calibrates the library on first use. Throws ConfigError, naming the library's version, when
+    /// its self-test fails. `code_buffer_bytes`: for each engine.
+    EngineGroup(sim::Ram& ram, std::uint64_t code_buffer_bytes);
+    ~EngineGroup();
+    struct Shared;
+    Shared& shared() noexcept { return *shared_; }
+
+  private:
+    std::unique_ptr<Shared> shared_;
+};
+
+class Engine {
+  public:
+    Engine(EngineGroup& group, EngineClient& client);
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    // --- running ---
+
+    /// Executes until the limit, or until request_stop() in a callback.
+    RunEnd run();
+    /// Executes exactly the instruction at RIP, with the 4 KiB page `physical` (of the linear page
+    /// `linear`) served by `handler` instead of memory, whatever translate() says of it. If the
+    /// instruction meets another intercept first, on_intercept is called and false returned.
+    /// May be called from within on_intercept; it then takes effect when on_intercept returns, and
+    /// `done(completed)` of the handler's owner is not needed: the instruction completes before any
+    /// other instruction runs.
+    void run_assisted(std::uint64_t linear, std::uint64_t physical, MmioHandler& handler);
+    void request_stop() noexcept;
+
+    /// Code bytes executed so far: exact inside on_intercept and after run(), by RIP.
+    std::uint64_t code_bytes() const noexcept;
+    /// on_limit() is called at the first block boundary at or after this many code bytes. May be
+    /// changed in any callback, also downwards.
+    void set_limit(std::uint64_t code_bytes) noexcept;
+    std::uint64_t limit() const noexcept;
+
+    // --- state (between runs and inside on_intercept; reading only inside translate) ---
+
+    std::uint64_t gpr(unsigned index) const;
+    void set_gpr(unsigned index, std::uint64_t value);
+    std::uint64_t rip() const;
+    void set_rip(std::uint64_t value);
+    std::uint64_t rflags() const;
+    void set_rflags(std::uint64_t value);  ///< bit 1 is forced to 1, TF, VM, RF as given
+    Segment segment(SegmentName name) const;
+    void set_segment(SegmentName name, const Segment& segment);
+    TableRegister gdtr() const;
+    TableRegister idtr() const;
+    void set_gdtr(const TableRegister& value);
+    void set_idtr(const TableRegister& value);
+    /// CR0, CR2, CR3, CR4 (index 0, 2, 3, 4). Setting recomputes the derived modes; it does not
+    /// flush the TLB by itself.
+    std::uint64_t cr(unsigned index) const;
+    void set_cr(unsigned index, std::uint64_t value);
+    std::uint64_t efer() const;
+    void set_efer(std::uint64_t value);
+    unsigned cpl() const;
+    std::uint64_t dr(unsigned index) const;  ///< 0-3, 6, 7
+    void set_dr(unsigned index, std::uint64_t value);
+    /// STI or MOV SS shadow: no interrupt before the next instruction has run.
+    bool interrupt_shadow() const;
+    void set_interrupt_shadow(bool value);
+    bool nmi_blocked() const;  ///< by a delivered NMI, until IRET
+    void set_nmi_blocked(bool value);
+
+    /// MSRs that the library keeps and serves itself: STAR, LSTAR, CSTAR, FMASK, FS.base, GS.base,
+    /// KernelGSbase, TSC_AUX, SYSENTER_CS/ESP/EIP. False: not one of them.
+    static bool is_native_msr(std::uint32_t msr) noexcept;
+    std::uint64_t native_msr(std::uint32_t msr) const;
+    void set_native_msr(std::uint32_t msr, std::uint64_t value);
+    std::uint64_t xcr0() const;
+    void set_xcr0(std::uint64_t value);
+
+    /// x87, MMX, XMM, MXCSR in the 512-byte FXSAVE format of 64-bit mode (SDM 1 10.5.1).
+    std::array<std::uint8_t, 512> fxsave() const;
+    void fxrstor(const std::array<std::uint8_t, 512>& image);
+
+    void set_optional_intercepts(const OptionalIntercepts& intercepts);
+
+    // --- caches ---
+    void flush_tlb();
+    void flush_tlb_page(std::uint64_t linear);
+    /// Masks address line 20 when off (real mode wrap-around).
+    void set_a20(bool enabled);
+
+    struct Counters {
+        std::uint64_t runs = 0, intercepts = 0, tlb_fills = 0, tlb_flushes = 0;
+        std::uint64_t blocks_translated = 0, code_invalidations = 0, code_buffer_flushes = 0;
+    };
+    const Counters& counters() const noexcept;
+
+    struct Impl;
+
+  private:
+    std::unique_ptr<Impl> impl_;
+};
+
+/// "Unicorn 2.1.1", for reports.
+const char* library_version();
+
+}  // namespace hvsim::cpu::engine

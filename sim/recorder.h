@@ -1,0 +1,68 @@
+#pragma once
+// The run's memory: every event passes here, is folded into the digest and, when a trace is kept,
+// handed on to its writer.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/event.h"
+
+namespace hvsim::sim {
+
+/// Receives the events of a run in order (a trace file, a test, a live view).
+class EventSink {
+  public:
+    virtual ~EventSink() = default;
+    virtual void on_event(const Event& event) = 0;
+};
+
+/// 128-bit XXH3 over canonical little-endian bytes; platform independent.
+class Digest {
+  public:
+    Digest();
+    ~Digest();
+    Digest(const Digest&) = delete;
+    Digest& operator=(const Digest&) = delete;
+    void add_bytes(const void* data, std::size_t size);
+    void add(std::uint64_t value);
+    void add(const Event& event);
+    /// 32 hexadecimal digits of everything added so far; adding may go on.
+    std::string hex() const;
+
+  private:
+    void flush() const;
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+class Recorder {
+  public:
+    /// Also sends events to `sink` (not owned; nullptr = none); `level` = highest level it wants.
+    void set_sink(EventSink* sink, EventLevel level) noexcept {
+        sink_ = sink;
+        level_ = level;
+    }
+    bool wants_walks() const noexcept { return sink_ != nullptr && level_ == EventLevel::walk; }
+
+    void record(EventKind kind, Time time, Subject subject, std::uint64_t a = 0,
+                std::uint64_t b = 0, std::uint64_t c = 0, std::uint64_t d = 0);
+
+    std::uint64_t count(EventKind kind) const noexcept {
+        return counts_[static_cast<std::size_t>(kind)];
+    }
+    Digest& digest() noexcept { return digest_; }
+    /// The newest events, oldest first (at most 32): the context of a failure.
+    std::vector<Event> last_events() const;
+
+  private:
+    static constexpr std::size_t kKept = 32;
+    Digest digest_;
+    EventSink* sink_ = nullptr;
+    EventLevel level_ = EventLevel::event;
+    std::array<std::uint64_t, static_cast<std::size_t>(EventKind::kCount)> counts_{};
+    std::array<Event, kKept> ring_{};
+    std::uint64_t recorded_ = 0;
+};
+
+}  // namespace hvsim::sim
