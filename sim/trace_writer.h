@@ -1,0 +1,64 @@
+#pragma once
+// Writes the events of a run into a trace file (sim/trace_format.h).
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/recorder.h"
+#include "sim/trace_format.h"
+
+namespace hvsim::sim {
+
+/// Events are kept until a block is full, then compressed and written. A full disk never disturbs
+/// the run: the first failure is remembered and finish() reports it.
+class TraceWriter : public EventSink {
+  public:
+    /// Creates the file and writes its header (`info.events` is replaced by this program's event
+    /// table). Throws ConfigError when that fails.
+    TraceWriter(std::filesystem::path path, TraceInfo info);
+    /// Finishes the file if finish() was not called; errors are then lost.
+    ~TraceWriter() override;
+    TraceWriter(const TraceWriter&) = delete;
+    TraceWriter& operator=(const TraceWriter&) = delete;
+
+    void on_event(const Event& event) override;
+    /// Writes what is pending, then the index. Throws ConfigError when anything could not be
+    /// written since the start.
+    void finish();
+
+    std::uint64_t events() const noexcept { return events_; }
+    std::uint64_t bytes() const noexcept { return offset_; }
+
+  private:
+    struct Block {
+        std::uint64_t offset = 0;
+        std::uint32_t events = 0;
+        Time least = kNever;
+        Time greatest = 0;
+    };
+    struct FileCloser {
+        void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+    };
+    struct Compressor;
+
+    void write(const void* data, std::size_t size) noexcept;
+    void write_block();
+    void write_index();
+
+    std::filesystem::path path_;
+    std::unique_ptr<std::FILE, FileCloser> file_;
+    std::unique_ptr<Compressor> compressor_;
+    std::vector<std::uint8_t> pending_;
+    std::size_t pending_size_ = 0;
+    TraceContext context_;
+    Block block_;
+    std::vector<Block> blocks_;
+    std::uint64_t offset_ = 0;
+    std::uint64_t events_ = 0;
+    int error_ = 0;  // errno of the first failed write
+};
+
+}  // namespace hvsim::sim
