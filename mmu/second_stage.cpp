@@ -1,0 +1,336 @@
+#include "mmu/second_stage.h"
+
+#include <array>
+
+namespace hvsim::mmu {
+namespace {
+
+/// One table entry on the path of a walk, kept for its A/D update.
+struct PathEntry {
+    std::uint64_t address = 0;
+    std::uint64_t value = 0;
+};
+
+std::uint64_t read_entry(const SecondStage& stage, std::uint64_t address, WalkSteps& steps) {
+    std::uint64_t value = ~std::uint64_t{0};  // nobody answers outside of RAM
+    stage.ram->read(address, value);
+    ++steps.nested;
+    return value;
+}
+
+void set_flags(const SecondStage& stage, const PathEntry& entry, std::uint64_t flags,
+               WalkSteps& steps) {
+    if ((entry.value & flags) == flags) return;
+    stage.ram->write(entry.address, entry.value | flags);
+    ++steps.updates;
+}
+
+constexpr std::uint64_t low_bits(unsigned count) noexcept {
+    return (std::uint64_t{1} << count) - 1;
+}
+
+// ---------------------------------------------------------------------------------------------
+// EPT (SDM 3C 29.3)
+
+/// Rights that an access needs, as bits of an EPT entry; a pair of the same for the qualification.
+struct EptNeed {
+    std::uint64_t rights = 0;
+    std::uint64_t qualification = 0;
+};
+
+EptNeed ept_need(const SecondStage& stage, const NestedRequest& request) {
+    namespace q = ept::qualification;
+    // SDM 3C 29.3.5: with A/D enabled the processor's accesses to guest paging structures are
+    // writes, except loads of the PDPTE registers.
+    if (request.guest_table && request.linear_valid && ept::EPTP_AD_ENABLE::test(stage.root))
+        return {ept::R::kMask | ept::W::kMask, q::kRead | q::kWrite};
+    switch (request.access) {
+        case Access::read:
+            return {ept::R::kMask, q::kRead};
+        case Access::write:
+            return {ept::W::kMask, q::kWrite};
+        case Access::execute:
+            break;
+    }
+    const bool user = stage.mode_based_execute && request.user_linear;
+    return {user ? ept::XU::kMask : ept::X::kMask, q::kFetch};
+}
+
+NestedFault ept_violation(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& request,
+                          std::uint64_t rights) {
+    namespace q = ept::qualification;
+    std::uint64_t information = ept_need(stage, request).qualification;
+    if (ept::R::test(rights)) information |= q::kReadable;
+    if (ept::W::test(rights)) information |= q::kWritable;
+    if (ept::X::test(rights)) information |= q::kExecutable;
+    if (stage.mode_based_execute && ept::XU::test(rights)) information |= q::kUserExecutable;
+    if (request.linear_valid) {
+        information |= q::kLinearValid;
+        if (!request.guest_table) information |= q::kFinalAccess;
+    }
+    return {NestedFaultKind::ept_violation, gpa, information};
+}
+
+/// Whether a present entry of `level` (1 = PTE) holds an unsupported value (SDM 3C 29.3.3.1).
+bool ept_misconfigured(const SecondStage& stage, std::uint64_t entry, int level, bool leaf) {
+    if (!ept::R::test(entry)) {
+        if (ept::W::test(entry)) return true;
+        if (!stage.execute_only) return true;  // present, so one of the execute bits is set
+    }
+    std::uint64_t reserved = paging::address_bits_above(stage.maxphyaddr);
+    if (!leaf) {
+        reserved |= level >= 4 ? ept::RESERVED_TABLE_TOP::kMask : ept::RESERVED_TABLE::kMask;
+        if (level == 3 && !stage.pages_1g) reserved |= ept::PS::kMask;
+    } else if (level == 2) {
+        reserved |= ept::RESERVED_2M::kMask;
+    } else if (level == 3) {
+        reserved |= ept::RESERVED_1G::kMask;
+    }
+    if ((entry & reserved) != 0) return true;
+    return leaf && !ept::is_valid_memory_type(ept::MEMORY_TYPE::get(entry));
+}
+
+bool ept_is_leaf(const SecondStage& stage, std::uint64_t entry, int level) {
+    if (level == 1) return true;
+    if (!ept::PS::test(entry)) return false;
+    return level == 2 || (level == 3 && stage.pages_1g);
+}
+
+void fill_ept_rights(const SecondStage& stage, const NestedRequest& request, std::uint64_t rights,
+                     bool dirty, NestedTranslation& out) {
+    out.readable = ept::R::test(rights);
+    out.writable = ept::W::test(rights) && dirty;
+    const bool user = stage.mode_based_execute && request.user_linear;
+    out.executable = user ? ept::XU::test(rights) : ept::X::test(rights);
+}
+
+void walk_ept(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& request,
+              WalkSteps& steps, NestedTranslation& out, NestedTlbEntry& cached) {
+    const int levels = ept::EPTP_WALK_LENGTH::get(stage.root) == 4 ? 5 : 4;
+    const bool accessed_dirty = ept::EPTP_AD_ENABLE::test(stage.root);
+    const std::uint64_t execute_bits =
+        ept::X::kMask | (stage.mode_based_execute ? ept::XU::kMask : 0);
+    const std::uint64_t present_bits = ept::R::kMask | ept::W::kMask | execute_bits;
+    std::uint64_t rights = present_bits;
+
+    // SDM 3C 29.3.2: bits above the width that the table translates cause an EPT violation.
+    if ((gpa >> (12 + 9 * levels)) != 0) {
+        out.fault = ept_violation(stage, gpa, request, 0);
+        return;
+    }
+
+    std::array<PathEntry, 5> path;
+    int used = 0;
+    std::uint64_t table = stage.root & ept::EPTP_ADDRESS::kMask;
+    int level = levels;
+    std::uint64_t entry = 0;
+    for (;; --level) {
+        const std::uint64_t address = table | ((gpa >> (12 + 9 * (level - 1))) & low_bits(9)) << 3;
+        entry = read_entry(stage, address, steps);
+        if ((entry & present_bits) == 0) {
+            out.fault = ept_violation(stage, gpa, request, 0);
+            return;
+        }
+        const bool leaf = ept_is_leaf(stage, entry, level);
+        if (ept_misconfigured(stage, entry, level, leaf)) {
+            out.fault = {NestedFaultKind::ept_misconfiguration, gpa, 0};
+            return;
+        }
+        rights &= entry;
+        path[static_cast<std::size_t>(used++)] = {address, entry};
+        if (leaf) break;
+        table = entry & ept::ADDRESS::kMask;
+    }
+
+    const std::uint64_t need = ept_need(stage, request).rights;
+    if ((rights & need) != need) {
+        out.fault = ept_violation(stage, gpa, request, rights);
+        return;
+    }
+    bool dirty = true;
+    if (accessed_dirty) {
+        const bool write = (need & ept::W::kMask) != 0;
+        for (int i = 0; i + 1 < used; ++i)
+            set_flags(stage, path[static_cast<std::size_t>(i)], ept::A::kMask, steps);
+        set_flags(stage, path[static_cast<std::size_t>(used - 1)],
+                  ept::A::kMask | (write ? ept::D::kMask : 0), steps);
+        dirty = write || ept::D::test(entry);
+    }
+
+    const unsigned shift = 12 + 9 * static_cast<unsigned>(level - 1);
+    out.system_physical =
+        (entry & ept::ADDRESS::kMask & ~low_bits(shift)) | (gpa & low_bits(shift));
+    out.page_shift = static_cast<std::uint8_t>(shift);
+    out.memory_type = static_cast<std::uint8_t>(entry >> ept::MEMORY_TYPE::kLow & 0xf);
+    fill_ept_rights(stage, request, rights, dirty, out);
+
+    cached.read = ept::R::test(rights);
+    cached.write = ept::W::test(rights);
+    cached.execute_supervisor = ept::X::test(rights);
+    cached.execute_user = ept::XU::test(rights);
+    cached.dirty = dirty;
+}
+
+// ---------------------------------------------------------------------------------------------
+// NPT (APM 2 15.25)
+
+NestedFault npt_fault(std::uint64_t gpa, const NestedRequest& request, std::uint64_t reason) {
+    namespace e = npt::exitinfo1;
+    // APM 2 15.25.6: accesses to guest tables are data writes, whatever the guest's access was.
+    std::uint64_t information = e::kUser | reason;
+    if (request.guest_table || request.access == Access::write) information |= e::kWrite;
+    if (!request.guest_table && request.access == Access::execute) information |= e::kInstruction;
+    information |= request.guest_table ? e::kTableWalk : e::kFinalAccess;
+    return {NestedFaultKind::npt_fault, gpa, information};
+}
+
+std::uint64_t npt_reserved(const SecondStage& stage, std::uint64_t entry, int level) {
+    std::uint64_t reserved = paging::address_bits_above(stage.maxphyaddr);
+    if (!stage.npt_nx) reserved |= paging::XD::kMask;
+    if (stage.npt_mode == NptMode::pae) {
+        reserved |= paging::PAE_RESERVED_HIGH::kMask;
+        if (level == 3)
+            return reserved | paging::XD::kMask | paging::PDPTE_RESERVED_LOW::kMask |
+                   paging::PDPTE_RESERVED_HIGH::kMask;
+    }
+    if (level >= 4 || (level == 3 && !stage.pages_1g)) return reserved | paging::PS::kMask;
+    if (level == 1 || !paging::PS::test(entry)) return reserved;
+    return reserved | (level == 2 ? paging::RESERVED_2M::kMask : paging::RESERVED_1G::kMask);
+}
+
+void walk_npt(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& request,
+              WalkSteps& steps, NestedTranslation& out, NestedTlbEntry& cached) {
+    namespace e = npt::exitinfo1;
+    const bool pae = stage.npt_mode == NptMode::pae;
+    const int levels = pae ? 3 : stage.npt_mode == NptMode::level5 ? 5 : 4;
+    // An address wider than the tables translate has no mapping (APM 2 15.25.3).
+    if ((gpa >> (pae ? 32 : 12 + 9 * levels)) != 0) {
+        out.fault = npt_fault(gpa, request, 0);
+        return;
+    }
+
+    std::array<PathEntry, 5> path;
+    int used = 0;
+    std::uint64_t table =
+        stage.root & (pae ? paging::PAE_CR3_ADDRESS::kMask : paging::ADDRESS::kMask);
+    std::uint64_t all_of = paging::RW::kMask | paging::US::kMask;  // AND over the path
+    bool no_execute = false;
+    int level = levels;
+    std::uint64_t entry = 0;
+    for (;; --level) {
+        const std::uint64_t address =
+            table + (((gpa >> (12 + 9 * (level - 1))) & low_bits(9)) << 3);
+        entry = read_entry(stage, address, steps);
+        if (!paging::P::test(entry)) {
+            out.fault = npt_fault(gpa, request, 0);
+            return;
+        }
+        if ((entry & npt_reserved(stage, entry, level)) != 0) {
+            out.fault = npt_fault(gpa, request, e::kPresent | e::kReserved);
+            return;
+        }
+        if (pae && level == 3) {  // A PDPTE of PAE paging has no rights and no A bit.
+            table = entry & paging::ADDRESS::kMask;
+            continue;
+        }
+        all_of &= entry;
+        no_execute = no_execute || paging::XD::test(entry);
+        path[static_cast<std::size_t>(used++)] = {address, entry};
+        if (level == 1 || paging::PS::test(entry)) break;
+        table = entry & paging::ADDRESS::kMask;
+    }
+
+    // APM 2 15.25.5: nested accesses are user accesses, so R/W counts whatever CR0.WP says.
+    const bool user = paging::US::test(all_of);
+    const bool writable = user && paging::RW::test(all_of);
+    const bool executable = user && !no_execute;
+    const bool write = request.guest_table || request.access == Access::write;
+    const bool fetch = !request.guest_table && request.access == Access::execute;
+    if (!user || (write && !writable) || (fetch && !executable)) {
+        out.fault = npt_fault(gpa, request, e::kPresent);
+        return;
+    }
+    for (int i = 0; i + 1 < used; ++i)
+        set_flags(stage, path[static_cast<std::size_t>(i)], paging::A::kMask, steps);
+    set_flags(stage, path[static_cast<std::size_t>(used - 1)],
+              paging::A::kMask | (write ? paging::D::kMask : 0), steps);
+    const bool dirty = write || paging::D::test(entry);
+
+    const unsigned shift = 12 + 9 * static_cast<unsigned>(level - 1);
+    out.system_physical =
+        (entry & paging::ADDRESS::kMask & ~low_bits(shift)) | (gpa & low_bits(shift));
+    out.page_shift = static_cast<std::uint8_t>(shift);
+    out.readable = true;
+    out.writable = writable && dirty;
+    out.executable = executable;
+
+    cached.read = true;
+    cached.write = writable;
+    cached.execute_supervisor = cached.execute_user = executable;
+    cached.dirty = dirty;
+}
+
+// ---------------------------------------------------------------------------------------------
+
+bool serve_from_tlb(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& request,
+                    NestedTranslation& out) {
+    const NestedTlbEntry* entry = stage.tlb->find(stage.root, gpa);
+    if (entry == nullptr) return false;
+    const bool is_ept = stage.kind == SecondStageKind::ept;
+    const bool user = is_ept && stage.mode_based_execute && request.user_linear;
+    out.readable = entry->read;
+    out.writable = entry->write && entry->dirty;
+    out.executable = user ? entry->execute_user : entry->execute_supervisor;
+    bool read = false;
+    bool write = false;
+    bool fetch = false;
+    if (is_ept) {
+        const std::uint64_t need = ept_need(stage, request).rights;
+        read = ept::R::test(need);
+        write = ept::W::test(need);
+        fetch = !read && !write;
+    } else {
+        write = request.guest_table || request.access == Access::write;
+        fetch = !write && request.access == Access::execute;
+        read = !write && !fetch;
+    }
+    if ((read && !out.readable) || (write && !out.writable) || (fetch && !out.executable))
+        return false;  // D must be set, or the tables may allow more by now: walk again
+    const unsigned granule = NestedTlb::granule_shift(entry->page_shift);
+    out.system_physical = entry->system_base | (gpa & low_bits(granule));
+    out.page_shift = entry->page_shift;
+    out.memory_type = entry->memory_type;
+    return true;
+}
+
+}  // namespace
+
+NestedTranslation translate_guest_physical(const SecondStage& stage, std::uint64_t gpa,
+                                           const NestedRequest& request, WalkSteps& steps) {
+    NestedTranslation out;
+    if (stage.kind == SecondStageKind::none) {
+        out.system_physical = gpa;
+        return out;
+    }
+    if (stage.tlb != nullptr && serve_from_tlb(stage, gpa, request, out)) {
+        ++steps.nested_tlb_hits;
+        return out;
+    }
+    NestedTlbEntry cached;
+    if (stage.kind == SecondStageKind::ept)
+        walk_ept(stage, gpa, request, steps, out, cached);
+    else
+        walk_npt(stage, gpa, request, steps, out, cached);
+    if (stage.tlb == nullptr) return out;
+    if (out.fault.kind != NestedFaultKind::none) {
+        stage.tlb->invalidate_page(stage.root, gpa);
+        return out;
+    }
+    cached.page_shift = out.page_shift;
+    cached.memory_type = out.memory_type;
+    cached.system_base = out.system_physical & ~low_bits(NestedTlb::granule_shift(out.page_shift));
+    stage.tlb->insert(stage.root, gpa, cached);
+    return out;
+}
+
+}  // namespace hvsim::mmu
