@@ -7,8 +7,8 @@ namespace {
 
 /// One table entry on the path of a walk, kept for its A/D update.
 struct PathEntry {
-    std::uint64_t address = 0;
-    std::uint64_t value = 0;
+    std::uint64_t address;
+    std::uint64_t value;
 };
 
 std::uint64_t read_entry(const SecondStage& stage, std::uint64_t address, WalkSteps& steps) {

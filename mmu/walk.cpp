@@ -20,9 +20,9 @@ struct GuestMapping {
 
 /// One guest entry on the path, kept for its A/D update.
 struct GuestEntry {
-    std::uint64_t guest_physical = 0;
-    std::uint64_t system_physical = 0;
-    std::uint64_t value = 0;
+    std::uint64_t guest_physical;
+    std::uint64_t system_physical;
+    std::uint64_t value;
 };
 
 class Walker {
