@@ -1,0 +1,166 @@
+#pragma once
+// A scenario as the composition root sees it: plain structs, filled and checked by reader.h. What
+// each field means, its unit, default and range stand in the schema (schema.cpp, docs/scenario.md);
+// `hvsim scenario --explain` prints them.
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/error.h"
+#include "sim/time.h"
+#include "sim/timing.h"
+
+namespace hvsim::app {
+
+enum class Vendor : std::uint8_t { intel, amd };
+enum class Feature : std::uint8_t { vmx, svm, nx, slat };
+enum class DiskFormat : std::uint8_t { raw, vhd };
+enum class DiskAccess : std::uint8_t { overlay, in_place, read_only };
+enum class EventAction : std::uint8_t { remove_disk, add_disk };
+/// How a run is meant to end. `console`: as soon as every expected pattern was seen.
+enum class ExpectedEnd : std::uint8_t { poweroff, reboot, crash, halt, console };
+
+struct IommuConfig {
+    bool enabled = false;
+    std::uint32_t iotlb_entries = 0;
+};
+
+/// Latencies that replace the timing profile's.
+struct HostDiskConfig {
+    std::optional<sim::Duration> read_latency;
+    std::optional<sim::Duration> write_latency;
+    std::optional<sim::Duration> flush_latency;
+    std::optional<sim::Duration> page_transfer;
+};
+
+struct HostConfig {
+    Vendor vendor = Vendor::intel;
+    std::uint32_t processors = 0;
+    std::uint64_t ram = 0;  ///< bytes
+    std::vector<Feature> disable;
+    std::string timing;     ///< as written; empty = by vendor
+    std::int64_t date = 0;  ///< real-time clock at time 0, seconds since 1970 (UTC)
+    sim::Duration quantum = 0;
+    std::uint64_t code_buffer = 0;  ///< bytes, each execution engine's
+    IommuConfig iommu;
+    HostDiskConfig disk;
+
+    bool disabled(Feature feature) const {
+        for (const Feature off : disable)
+            if (off == feature) return true;
+        return false;
+    }
+};
+
+struct HypervisorConfig {
+    bool eoi_assist = false;
+    bool deprecate_auto_eoi = false;
+    bool direct_timers = false;
+    bool x2apic = false;
+    bool tlb_flush_hypercalls = false;
+    bool ipi_hypercalls = false;
+    bool frequency_msrs = false;
+    bool invariant_tsc = false;
+    sim::Duration scheduler_slice = 0;
+};
+
+struct DiskConfig {
+    std::filesystem::path image;
+    DiskFormat format = DiskFormat::raw;
+    DiskAccess writable = DiskAccess::overlay;
+    std::uint32_t lun = 0;
+};
+
+struct VmbusConfig {
+    std::uint32_t max_version = 0;  ///< major << 16 | minor
+};
+
+struct VmConfig {
+    std::string name;
+    std::uint32_t processors = 0;
+    std::uint64_t ram = 0;  ///< bytes
+    std::filesystem::path kernel;
+    std::filesystem::path initramfs;  ///< empty = none
+    std::string command_line;
+    std::string console;  ///< "stdout", "none" or "file:PATH" (PATH made relative to the scenario)
+    VmbusConfig vmbus;
+    std::vector<DiskConfig> disks;
+};
+
+/// What the bare machine boots when there is no hypervisor.
+struct BootConfig {
+    std::filesystem::path kernel;
+    std::filesystem::path initramfs;
+    std::string command_line;
+    std::string console;
+};
+
+/// Text typed on a console once a pattern was seen.
+struct ConsoleInputConfig {
+    std::string vm;  ///< empty = the first, or the bare machine
+    std::string after;
+    std::string text;
+    sim::Duration pace = 0;  ///< between two bytes
+};
+
+struct ConsoleConfig {
+    std::vector<ConsoleInputConfig> inputs;
+};
+
+/// Something the outside world does at a time.
+struct EventConfig {
+    sim::Time at = 0;
+    EventAction action = EventAction::remove_disk;
+    std::string vm;  ///< empty = the first
+    std::uint32_t lun = 0;
+    std::filesystem::path image;
+    DiskFormat format = DiskFormat::raw;
+    DiskAccess writable = DiskAccess::overlay;
+};
+
+struct ExpectConfig {
+    std::vector<std::string> console;
+    std::vector<std::string> absent;
+    bool ordered = false;
+    ExpectedEnd end = ExpectedEnd::poweroff;
+    sim::Time deadline = 0;
+};
+
+/// One entry of the timing profile in force, as the report shows it.
+struct TimingSource {
+    std::string key;     ///< "exit.cpuid"
+    std::string value;   ///< "520 cycles"
+    std::string source;  ///< where the number is from; "estimate"; or the scenario's own location
+};
+
+struct Scenario {
+    std::filesystem::path file;
+    HostConfig host;
+    std::optional<HypervisorConfig> hypervisor;
+    std::optional<BootConfig> boot;
+    std::vector<VmConfig> vms;
+    ConsoleConfig console;
+    std::vector<EventConfig> events;
+    ExpectConfig expect;
+
+    std::string timing_profile;  ///< the profile's own name
+    sim::TimingProfile timing;   ///< profile, overridden by [host.disk] and [timing]
+    std::vector<TimingSource> timing_sources;
+
+    /// Where each key stands that the file gives, by full path ("vm[0].kernel").
+    std::map<std::string, sim::SourceLocation> locations;
+    /// The location of a key; the file alone when the key was not given.
+    sim::SourceLocation where(const std::string& path) const {
+        const auto found = locations.find(path);
+        return found != locations.end() ? found->second : sim::SourceLocation{file.string(), 0, 0};
+    }
+    /// The name of a machine with a console: VM `index`, or the bare host ("host").
+    std::string console_name(std::size_t index) const {
+        return index < vms.size() ? vms[index].name : "host";
+    }
+};
+
+}  // namespace hvsim::app

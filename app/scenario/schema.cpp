@@ -1,0 +1,353 @@
+#include "app/scenario/schema.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "app/scenario/quantity.h"
+#include "app/scenario/scenario.h"
+
+namespace hvsim::app {
+namespace {
+
+using detail::open;
+using detail::store;
+using std::string_view;
+using enum ValueType;
+
+constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
+constexpr Range kProcessors{1, 64};
+constexpr Range kLun{0, 63};  // a synthetic SCSI controller has 64 addresses
+constexpr Range kVmRam{64 * kMiB, 64 * kGiB, 2 * kMiB};
+constexpr Range kHostRam{128 * kMiB, 256 * kGiB, 2 * kMiB};
+
+// The words stand in the order of the enumerations in scenario.h.
+constexpr string_view kVendors[] = {"intel", "amd"};
+constexpr string_view kFeatures[] = {"vmx", "svm", "nx", "slat"};
+constexpr string_view kFormats[] = {"raw", "vhd"};
+constexpr string_view kAccesses[] = {"overlay", "in-place", "read-only"};
+constexpr string_view kActions[] = {"remove-disk", "add-disk"};
+constexpr string_view kEnds[] = {"poweroff", "reboot", "crash", "halt", "console"};
+constexpr string_view kVersions[] = {"5.3", "5.2", "5.1", "5.0", "4.1",
+                                     "4.0", "3.0", "2.4", "1.1", "0.13"};
+
+void store_version(void* object, const Value& value) {
+    constexpr std::array<std::uint32_t, std::size(kVersions)> numbers{
+        5 << 16 | 3, 5 << 16 | 2, 5 << 16 | 1, 5 << 16 | 0, 4 << 16 | 1,
+        4 << 16 | 0, 3 << 16 | 0, 2 << 16 | 4, 1 << 16 | 1, 0 << 16 | 13};
+    static_cast<VmbusConfig*>(object)->max_version = numbers[std::get<std::uint64_t>(value)];
+}
+
+constexpr Key kHost[] = {
+    {"vendor",
+     choice,
+     nullptr,
+     "Processor and chipset vendor: VT-x and VT-d, or AMD-V.",
+     store<&HostConfig::vendor>,
+     {},
+     kVendors},
+    {"processors", integer, "1", "Logical processors.", store<&HostConfig::processors>,
+     kProcessors},
+    {"ram", size, "2 GiB", "System memory.", store<&HostConfig::ram>, kHostRam},
+    {"disable",
+     choices,
+     "",
+     "Features the processors do not have. A hypervisor needs vmx or svm, and slat.",
+     store<&HostConfig::disable>,
+     {},
+     kFeatures},
+    {"timing", string, "",
+     "Timing profile: a file name ending in .toml, or the name of one in scenarios/profiles. "
+     "Default: intel-skylake-sp or amd-rome, by vendor.",
+     store<&HostConfig::timing>},
+    {"date", date, "2024-01-01T00:00:00Z",
+     "The real-time clock's date and time at the start (UTC).", store<&HostConfig::date>},
+    {"quantum",
+     duration,
+     "10us",
+     "How far a processor may run ahead of the others. What one does is seen by the others within "
+     "this time.",
+     store<&HostConfig::quantum>,
+     {100 * sim::kNanosecond, sim::kMillisecond}},
+    {"code_buffer",
+     size,
+     "64 MiB",
+     "Memory for translated code, for each virtual processor. It has no influence on results.",
+     store<&HostConfig::code_buffer>,
+     {32 * kMiB, kGiB, kMiB}},
+};
+
+constexpr Key kIommu[] = {
+    {"enabled", boolean, "true", "DMA and interrupt remapping by the hypervisor.",
+     store<&IommuConfig::enabled>},
+    {"iotlb_entries",
+     integer,
+     "64",
+     "Entries of the IOTLB.",
+     store<&IommuConfig::iotlb_entries>,
+     {1, 65536}},
+};
+
+constexpr Key kHostDisk[] = {
+    {"read_latency",
+     duration,
+     "",
+     "Replaces the timing profile's device.disk_read.",
+     store<&HostDiskConfig::read_latency>,
+     {0, sim::kSecond}},
+    {"write_latency",
+     duration,
+     "",
+     "Replaces the timing profile's device.disk_write.",
+     store<&HostDiskConfig::write_latency>,
+     {0, sim::kSecond}},
+    {"flush_latency",
+     duration,
+     "",
+     "Replaces the timing profile's device.disk_flush.",
+     store<&HostDiskConfig::flush_latency>,
+     {0, sim::kSecond}},
+    {"page_transfer",
+     duration,
+     "",
+     "Replaces the timing profile's device.disk_page (4 KiB).",
+     store<&HostDiskConfig::page_transfer>,
+     {0, sim::kSecond}},
+};
+
+constexpr Key kHypervisor[] = {
+    {"eoi_assist", boolean, "true", "Guests may skip EOIs by the VP assist page.",
+     store<&HypervisorConfig::eoi_assist>},
+    {"deprecate_auto_eoi", boolean, "true", "Recommend that guests do not use auto-EOI.",
+     store<&HypervisorConfig::deprecate_auto_eoi>},
+    {"direct_timers", boolean, "true", "Synthetic timers may raise an interrupt directly.",
+     store<&HypervisorConfig::direct_timers>},
+    {"x2apic", boolean, "true", "Offer x2APIC to guests.", store<&HypervisorConfig::x2apic>},
+    {"tlb_flush_hypercalls", boolean, "true", "Recommend hypercalls for remote TLB flushes.",
+     store<&HypervisorConfig::tlb_flush_hypercalls>},
+    {"ipi_hypercalls", boolean, "true", "Recommend hypercalls for interrupts between processors.",
+     store<&HypervisorConfig::ipi_hypercalls>},
+    {"frequency_msrs", boolean, "true", "Tell guests the TSC's and the APIC timer's frequency.",
+     store<&HypervisorConfig::frequency_msrs>},
+    {"invariant_tsc", boolean, "true", "Offer the invariant TSC to guests.",
+     store<&HypervisorConfig::invariant_tsc>},
+    {"scheduler_slice",
+     duration,
+     "10 ms",
+     "How long a virtual processor runs while another waits for its logical processor.",
+     store<&HypervisorConfig::scheduler_slice>,
+     {100 * sim::kMicrosecond, sim::kSecond}},
+};
+
+constexpr Key kBoot[] = {
+    {"kernel", path, nullptr, "Linux kernel (bzImage or ELF).", store<&BootConfig::kernel>},
+    {"initramfs", path, "", "Initial RAM file system.", store<&BootConfig::initramfs>},
+    {"command_line", string, "console=ttyS0", "Kernel command line.",
+     store<&BootConfig::command_line>},
+    {"console", string, "stdout", "Where the serial console goes: stdout, none or file:PATH.",
+     store<&BootConfig::console>},
+};
+
+constexpr Key kVm[] = {
+    {"name", string, nullptr, "Name, of its own: letters, digits, - and _, at most 32.",
+     store<&VmConfig::name>},
+    {"processors", integer, "1", "Virtual processors.", store<&VmConfig::processors>, kProcessors},
+    {"ram", size, "512 MiB", "Guest memory.", store<&VmConfig::ram>, kVmRam},
+    {"kernel", path, nullptr, "Linux kernel (bzImage or ELF).", store<&VmConfig::kernel>},
+    {"initramfs", path, "", "Initial RAM file system.", store<&VmConfig::initramfs>},
+    {"command_line", string, "console=ttyS0", "Kernel command line.",
+     store<&VmConfig::command_line>},
+    {"console", string, "stdout", "Where the serial console goes: stdout, none or file:PATH.",
+     store<&VmConfig::console>},
+};
+
+constexpr Key kVmbus[] = {
+    {"max_version",
+     choice,
+     "5.3",
+     "The newest VMBus protocol version the server accepts.",
+     store_version,
+     {},
+     kVersions},
+};
+
+constexpr Key kDisk[] = {
+    {"image", path, nullptr, "Disk image.", store<&DiskConfig::image>},
+    {"format", choice, "raw", "The image's format.", store<&DiskConfig::format>, {}, kFormats},
+    {"writable",
+     choice,
+     "overlay",
+     "Where writes go: overlay = memory of this run, in-place = the image, read-only = nowhere.",
+     store<&DiskConfig::writable>,
+     {},
+     kAccesses},
+    {"lun", integer, "", "SCSI logical unit. Default: the disk's position in the list, from 0.",
+     store<&DiskConfig::lun>, kLun},
+};
+
+constexpr Key kConsoleInput[] = {
+    {"vm", string, "", "The VM to type on. Default: the first, or the bare machine.",
+     store<&ConsoleInputConfig::vm>},
+    {"after", string, nullptr,
+     "Pattern to wait for, seen after the text of the entry before it began to be typed. Plain "
+     "text, or an ECMAScript regular expression after \"re:\".",
+     store<&ConsoleInputConfig::after>},
+    {"text", string, nullptr, "What to type.", store<&ConsoleInputConfig::text>},
+    {"pace",
+     duration,
+     "1 ms",
+     "Time before each byte.",
+     store<&ConsoleInputConfig::pace>,
+     {0, sim::kSecond}},
+};
+
+constexpr Key kEvent[] = {
+    {"at",
+     duration,
+     nullptr,
+     "Virtual time of the event.",
+     store<&EventConfig::at>,
+     {0, kNoLimit - 1}},
+    {"action", choice, nullptr, "What happens.", store<&EventConfig::action>, {}, kActions},
+    {"vm", string, "", "The VM it happens to. Default: the first.", store<&EventConfig::vm>},
+    {"lun", integer, nullptr, "The disk's logical unit.", store<&EventConfig::lun>, kLun},
+    {"image", path, "", "add-disk: disk image.", store<&EventConfig::image>},
+    {"format",
+     choice,
+     "raw",
+     "add-disk: the image's format.",
+     store<&EventConfig::format>,
+     {},
+     kFormats},
+    {"writable",
+     choice,
+     "overlay",
+     "add-disk: where writes go.",
+     store<&EventConfig::writable>,
+     {},
+     kAccesses},
+};
+
+constexpr Key kExpect[] = {
+    {"console", strings, "",
+     "Patterns that must appear on the consoles. Plain text within a line, or an ECMAScript "
+     "regular expression after \"re:\".",
+     store<&ExpectConfig::console>},
+    {"absent", strings, "", "Patterns that must not appear.", store<&ExpectConfig::absent>},
+    {"ordered", boolean, "false", "The patterns must appear in the given order.",
+     store<&ExpectConfig::ordered>},
+    {"end",
+     choice,
+     "poweroff",
+     "How the run must end. console: it is stopped once every expected pattern was seen.",
+     store<&ExpectConfig::end>,
+     {},
+     kEnds},
+    {"deadline",
+     duration,
+     "60 s",
+     "Virtual time at which the run is stopped as failed.",
+     store<&ExpectConfig::deadline>,
+     {sim::kMicrosecond, 1'000'000 * sim::kSecond}},
+};
+
+constexpr Section kSections[] = {
+    {"", SectionKind::table, "", {}, nullptr},
+    {"host", SectionKind::table, "The simulated server.", kHost, open<&Scenario::host>},
+    {"host.iommu", SectionKind::table, "Its IOMMU.", kIommu, open<&HostConfig::iommu>},
+    {"host.disk", SectionKind::table, "Its disks' speed.", kHostDisk, open<&HostConfig::disk>},
+    {"hypervisor", SectionKind::optional,
+     "The hypervisor and what it offers to guests. Without this section the machine is bare and "
+     "boots [boot]; with it, it runs the [[vm]]s.",
+     kHypervisor, open<&Scenario::hypervisor>},
+    {"boot", SectionKind::optional, "What a bare machine boots.", kBoot, open<&Scenario::boot>},
+    {"vm", SectionKind::array, "A virtual machine (child partition), one section for each.", kVm,
+     open<&Scenario::vms>},
+    {"vm.vmbus", SectionKind::table, "Its VMBus.", kVmbus, open<&VmConfig::vmbus>},
+    {"vm.disk", SectionKind::array, "A disk on its synthetic SCSI controller.", kDisk,
+     open<&VmConfig::disks>},
+    {"console", SectionKind::table, "What is typed on the consoles.", {}, open<&Scenario::console>},
+    {"console.input", SectionKind::array,
+     "Text typed once a pattern was seen; a console's entries are taken in their order.",
+     kConsoleInput, open<&ConsoleConfig::inputs>},
+    {"event", SectionKind::array, "Something that happens at a virtual time.", kEvent,
+     open<&Scenario::events>},
+    {"expect", SectionKind::table, "What must happen for the run to count as met.", kExpect,
+     open<&Scenario::expect>},
+    {"timing",
+     SectionKind::timing,
+     "Single entries of the timing profile, replaced: exit.cpuid = { value = 520, unit = "
+     "\"cycles\" }.",
+     {},
+     nullptr},
+};
+
+std::string words(std::span<const string_view> choices) {
+    std::string text;
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+        if (i > 0) text += i + 1 == choices.size() ? " or " : ", ";
+        text += fmt::format("\"{}\"", choices[i]);
+    }
+    return text;
+}
+
+std::string between(const Range& range, std::string (*format)(std::uint64_t)) {
+    std::string text;
+    if (range.least > 0 && range.greatest < kNoLimit - 1)
+        text = fmt::format(" from {} to {}", format(range.least), format(range.greatest));
+    else if (range.least > 0)
+        text = fmt::format(" of at least {}", format(range.least));
+    else if (range.greatest < kNoLimit - 1)
+        text = fmt::format(" up to {}", format(range.greatest));
+    if (range.multiple > 1) text += fmt::format(", a multiple of {}", format(range.multiple));
+    return text;
+}
+
+std::string format_integer(std::uint64_t value) {
+    return fmt::format("{}", value);
+}
+
+}  // namespace
+
+std::span<const Section> schema() {
+    return kSections;
+}
+
+std::string expected_form(const Key& key) {
+    switch (key.type) {
+        case boolean:
+            return "true or false";
+        case integer:
+            if (key.range.least == 0 && key.range.greatest < kNoLimit)
+                return fmt::format("an integer from 0 to {}", key.range.greatest);
+            return "an integer" + between(key.range, format_integer);
+        case size:
+            return "a size" + between(key.range, format_size);
+        case duration:
+            return "a duration" + between(key.range, format_duration);
+        case string:
+            return "a string";
+        case strings:
+            return "an array of strings";
+        case choice:
+            return words(key.choices);
+        case choices:
+            return "an array of " + words(key.choices);
+        case path:
+            return "a file name (string)";
+        case date:
+            return "a date and time such as 2024-01-01T00:00:00Z";
+    }
+    return "a value";
+}
+
+std::string written_default(const Key& key) {
+    if (key.fallback == nullptr) return "required";
+    const string_view text = key.fallback;
+    if (key.type == strings || key.type == choices) return "[]";
+    if (text.empty()) return "none";
+    const bool bare = key.type == boolean || key.type == integer || key.type == date;
+    return bare ? std::string(text) : fmt::format("\"{}\"", text);
+}
+
+}  // namespace hvsim::app

@@ -1,0 +1,245 @@
+#include "app/scenario/validate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "app/pattern.h"
+#include "app/scenario/quantity.h"
+
+namespace hvsim::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFileSink = "file:";
+constexpr std::size_t kNameLength = 32;
+
+void resolve(fs::path& path, const fs::path& folder) {
+    if (!path.empty()) path = (folder / path).lexically_normal();
+}
+
+void resolve_sink(std::string& sink, const fs::path& folder) {
+    if (!sink.starts_with(kFileSink)) return;
+    fs::path file = sink.substr(kFileSink.size());
+    resolve(file, folder);
+    sink = std::string(kFileSink) + file.string();
+}
+
+bool good_name(const std::string& name) {
+    return !name.empty() && name.size() <= kNameLength &&
+           std::all_of(name.begin(), name.end(), [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '-' || c == '_';
+           });
+}
+
+class Validator {
+  public:
+    Validator(const Scenario& scenario, bool check_files)
+        : scenario_(scenario), check_files_(check_files) {}
+
+    void run() const {
+        check_shape();
+        check_features();
+        check_boot();
+        check_vms();
+        check_memory();
+        check_inputs();
+        check_events();
+        check_expectations();
+    }
+
+  private:
+    [[noreturn]] void fail(const std::string& path, const std::string& problem,
+                           std::string hint = {}) const {
+        throw sim::ConfigError(scenario_.where(path), fmt::format("{}: {}", path, problem),
+                               std::move(hint));
+    }
+
+    void check_shape() const {
+        const bool hypervisor = scenario_.hypervisor.has_value();
+        if (hypervisor && scenario_.boot)
+            fail("boot", "a machine with [hypervisor] boots its [[vm]]s",
+                 "remove [hypervisor] for a bare machine, or [boot]");
+        if (hypervisor && scenario_.vms.empty())
+            fail("hypervisor", "there is no [[vm]] for it to run", "add a [[vm]] section");
+        if (!hypervisor && !scenario_.vms.empty())
+            fail("vm[0]", "there is no hypervisor to run it", "add a [hypervisor] section");
+        if (!hypervisor && !scenario_.boot)
+            throw sim::ConfigError({scenario_.file.string(), 0, 0}, "nothing would run",
+                                   "add [hypervisor] and [[vm]], or [boot] for a bare machine");
+    }
+
+    void check_features() const {
+        const HostConfig& host = scenario_.host;
+        const bool intel = host.vendor == Vendor::intel;
+        if (host.disabled(intel ? Feature::svm : Feature::vmx))
+            fail("host.disable", fmt::format("an {} processor has no {}", intel ? "Intel" : "AMD",
+                                             intel ? "svm" : "vmx"));
+        if (!scenario_.hypervisor) return;
+        if (host.disabled(intel ? Feature::vmx : Feature::svm))
+            fail("host.disable",
+                 fmt::format("the hypervisor cannot run without {}", intel ? "vmx" : "svm"));
+        if (host.disabled(Feature::slat))
+            fail("host.disable", "the hypervisor cannot run without slat (nested paging)");
+    }
+
+    void check_file(const std::string& path, const fs::path& file) const {
+        std::error_code error;
+        if (!check_files_ || file.empty() || fs::is_regular_file(file, error)) return;
+        const bool made = file.string().find(".cache/guest") != std::string::npos;
+        fail(path, fmt::format("there is no file {}", file.string()),
+             made ? "scripts/make-guest makes the guest's kernel and images"
+                  : "a path is relative to the scenario's folder");
+    }
+
+    void check_sink(const std::string& path, const std::string& sink) const {
+        if (sink == "stdout" || sink == "none") return;
+        if (sink.starts_with(kFileSink) && sink.size() > kFileSink.size()) return;
+        fail(path,
+             fmt::format("expected \"stdout\", \"none\" or \"file:PATH\", found \"{}\"", sink));
+    }
+
+    void check_boot() const {
+        if (!scenario_.boot) return;
+        check_file("boot.kernel", scenario_.boot->kernel);
+        check_file("boot.initramfs", scenario_.boot->initramfs);
+        check_sink("boot.console", scenario_.boot->console);
+    }
+
+    void check_vms() const {
+        std::set<std::string> names;
+        std::set<std::string> in_place;
+        for (std::size_t i = 0; i < scenario_.vms.size(); ++i) {
+            const VmConfig& vm = scenario_.vms[i];
+            const std::string path = fmt::format("vm[{}]", i);
+            if (!good_name(vm.name))
+                fail(path + ".name",
+                     fmt::format("expected 1 to {} letters, digits, - or _, found \"{}\"",
+                                 kNameLength, vm.name));
+            if (!names.insert(vm.name).second)
+                fail(path + ".name", fmt::format("another VM is called \"{}\"", vm.name));
+            check_file(path + ".kernel", vm.kernel);
+            check_file(path + ".initramfs", vm.initramfs);
+            check_sink(path + ".console", vm.console);
+            check_disks(vm, path, in_place);
+        }
+    }
+
+    void check_disks(const VmConfig& vm, const std::string& path,
+                     std::set<std::string>& in_place) const {
+        std::set<std::uint32_t> luns;
+        for (std::size_t i = 0; i < vm.disks.size(); ++i) {
+            const DiskConfig& disk = vm.disks[i];
+            const std::string disk_path = fmt::format("{}.disk[{}]", path, i);
+            check_file(disk_path + ".image", disk.image);
+            if (!luns.insert(disk.lun).second)
+                fail(disk_path + ".lun", fmt::format("another disk has logical unit {}", disk.lun));
+            if (disk.writable == DiskAccess::in_place &&
+                !in_place.insert(disk.image.string()).second)
+                fail(disk_path + ".image", "another disk writes this image in place");
+        }
+    }
+
+    void check_memory() const {
+        std::uint64_t sum = 0;
+        for (const VmConfig& vm : scenario_.vms) sum += vm.ram;
+        if (sum >= scenario_.host.ram)
+            fail("host.ram", fmt::format("{} cannot hold the VMs' {} and the hypervisor",
+                                         format_size(scenario_.host.ram), format_size(sum)));
+    }
+
+    const VmConfig& vm_called(const std::string& path, const std::string& name) const {
+        if (name.empty()) return scenario_.vms.front();
+        for (const VmConfig& vm : scenario_.vms)
+            if (vm.name == name) return vm;
+        fail(path, fmt::format("there is no VM called \"{}\"", name));
+    }
+
+    void check_inputs() const {
+        for (std::size_t i = 0; i < scenario_.console.inputs.size(); ++i) {
+            const ConsoleInputConfig& input = scenario_.console.inputs[i];
+            const std::string path = fmt::format("console.input[{}]", i);
+            if (!input.vm.empty()) vm_called(path + ".vm", input.vm);
+            check_pattern(path + ".after", input.after);
+        }
+    }
+
+    void check_events() const {
+        for (std::size_t i = 0; i < scenario_.events.size(); ++i) {
+            const EventConfig& event = scenario_.events[i];
+            const std::string path = fmt::format("event[{}]", i);
+            if (scenario_.vms.empty()) fail(path, "a bare machine has no such events");
+            const VmConfig& vm = vm_called(path + ".vm", event.vm);
+            const bool adds = event.action == EventAction::add_disk;
+            if (adds && event.image.empty()) fail(path, "add-disk needs an image");
+            if (!adds && !event.image.empty()) fail(path + ".image", "remove-disk takes no image");
+            if (adds) check_file(path + ".image", event.image);
+            if (!adds && !has_disk(vm, event))
+                fail(path + ".lun",
+                     fmt::format("VM \"{}\" has no disk {} at that time", vm.name, event.lun));
+        }
+    }
+
+    /// Whether the disk of a removal is there from the start or added before.
+    bool has_disk(const VmConfig& vm, const EventConfig& removal) const {
+        for (const DiskConfig& disk : vm.disks)
+            if (disk.lun == removal.lun) return true;
+        return std::any_of(
+            scenario_.events.begin(), scenario_.events.end(), [&](const EventConfig& event) {
+                const std::string& name = event.vm.empty() ? scenario_.vms[0].name : event.vm;
+                return event.action == EventAction::add_disk && name == vm.name &&
+                       event.lun == removal.lun && event.at < removal.at;
+            });
+    }
+
+    void check_pattern(const std::string& path, const std::string& text) const {
+        try {
+            const Pattern pattern(text);
+        } catch (const sim::ConfigError& error) {
+            fail(path, error.what());
+        }
+    }
+
+    void check_expectations() const {
+        const ExpectConfig& expect = scenario_.expect;
+        for (const std::string& text : expect.console) check_pattern("expect.console", text);
+        for (const std::string& text : expect.absent) check_pattern("expect.absent", text);
+        if (expect.end == ExpectedEnd::console && expect.console.empty())
+            fail("expect.end", "\"console\" needs patterns to wait for", "give expect.console");
+    }
+
+    const Scenario& scenario_;
+    bool check_files_;
+};
+
+}  // namespace
+
+void complete(Scenario& scenario) {
+    const fs::path folder = scenario.file.parent_path();
+    if (scenario.boot) {
+        resolve(scenario.boot->kernel, folder);
+        resolve(scenario.boot->initramfs, folder);
+        resolve_sink(scenario.boot->console, folder);
+    }
+    for (std::size_t i = 0; i < scenario.vms.size(); ++i) {
+        VmConfig& vm = scenario.vms[i];
+        resolve(vm.kernel, folder);
+        resolve(vm.initramfs, folder);
+        resolve_sink(vm.console, folder);
+        for (std::size_t j = 0; j < vm.disks.size(); ++j) {
+            resolve(vm.disks[j].image, folder);
+            if (!scenario.locations.contains(fmt::format("vm[{}].disk[{}].lun", i, j)))
+                vm.disks[j].lun = static_cast<std::uint32_t>(j);
+        }
+    }
+    for (EventConfig& event : scenario.events) resolve(event.image, folder);
+}
+
+void validate(const Scenario& scenario, bool check_files) {
+    Validator(scenario, check_files).run();
+}
+
+}  // namespace hvsim::app
