@@ -1,0 +1,571 @@
+#include "cpu/core.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/delivery.h"
+#include "cpu/descriptor.h"
+#include "cpu/instructions.h"
+#include "cpu/msr_file.h"
+#include "sim/error.h"
+
+namespace hvsim::cpu {
+
+Core::Core(engine::EngineGroup& engines, sim::Ram& ram, Bus& bus, SharedClock& clock,
+           const sim::TimingProfile& timing, sim::Recorder& recorder, const CoreConfig& config,
+           apic::LocalApic* apic)
+    : engine_(std::make_unique<engine::Engine>(engines, static_cast<engine::EngineClient&>(*this))),
+      ram_(ram),
+      bus_(bus),
+      clock_(clock),
+      timing_(timing),
+      recorder_(recorder),
+      model_(config.model),
+      apic_(apic),
+      apic_id_(config.apic_id),
+      processor_count_(config.processor_count),
+      subject_(config.subject),
+      ps_per_byte_(timing.clock_ps_per_code_byte) {
+    SIM_ASSERT(model_ != nullptr && ps_per_byte_ != 0);
+    physical_.ram = &ram_;
+    physical_.maxphyaddr = model_->physical_address_bits;
+    msrs_ = std::make_unique<MsrFile>(*model_, config.virtualization);
+    virtualization_ = config.virtualization;
+    nx_ = config.nx;
+    reset(false);
+}
+
+Core::~Core() = default;
+
+// --- time ---
+
+void Core::set_now(sim::Time now) noexcept {
+    base_ = now - engine_->code_bytes() * ps_per_byte_;  // wraps consistently with now()
+    update_limit();
+}
+
+void Core::charge(sim::Duration cost) noexcept {
+    base_ += cost;
+    if (running_) update_limit();
+}
+
+void Core::advance_local_time(sim::Time time) noexcept {
+    if (time > now()) set_now(time);
+}
+
+void Core::shorten_deadline(sim::Time deadline) noexcept {
+    if (deadline >= deadline_) return;
+    deadline_ = deadline;
+    if (running_) update_limit();
+}
+
+void Core::update_limit() noexcept {
+    const std::uint64_t bytes = engine_->code_bytes();
+    const sim::Time current = base_ + bytes * ps_per_byte_;
+    sim::Time target = deadline_;
+    if (apic_ != nullptr) target = std::min(target, apic_->next_deadline());
+    if (poll_ || current >= target) {
+        engine_->set_limit(bytes);
+    } else if (target == sim::kNever) {
+        engine_->set_limit(sim::kNever);
+    } else {
+        engine_->set_limit(bytes + (target - current + ps_per_byte_ - 1) / ps_per_byte_);
+    }
+}
+
+/// Lets the local APIC's timer fire when it is due.
+void Core::advance_apic() {
+    if (apic_ == nullptr || apic_->next_deadline() > now()) return;
+    counters_.greatest_overshoot =
+        std::max(counters_.greatest_overshoot, now() - apic_->next_deadline());
+    apic_->advance_to(now());
+    poll_ = true;
+}
+
+void Core::poll_soon() noexcept {
+    poll_ = true;
+    if (running_) update_limit();
+}
+
+void Core::request_stop() noexcept {
+    stop_ = CoreStop::requested;
+    stop_requested_ = true;
+    poll_soon();
+}
+
+sim::Time Core::tsc_time() {
+    const sim::Time given = clock_.read(now());
+    advance_local_time(given);
+    return given;
+}
+
+std::uint64_t Core::host_tsc() {
+    return sim::ticks_at(tsc_time(), timing_.clock_tsc_hz) + tsc_offset_;
+}
+
+std::uint64_t Core::tsc() {
+    const std::uint64_t ticks = host_tsc();
+    return guest_ != nullptr ? guest_->guest_tsc(ticks) : ticks;
+}
+
+// --- running ---
+
+CoreStop Core::run(sim::Time now, sim::Time deadline) {
+    deadline_ = deadline;
+    stop_requested_ = false;
+    left_guest_ = false;
+    set_now(now);
+    running_ = true;
+    CoreStop result = CoreStop::deadline;
+    for (;;) {
+        if (!process_events()) {
+            result = stop_;
+            break;
+        }
+        if (this->now() >= deadline_) {
+            result = CoreStop::deadline;
+            break;
+        }
+        if (assist_handler_ != nullptr) run_assist();
+        update_limit();
+        engine_->run();
+        if (stop_requested_ || left_guest_) {
+            result = stop_;
+            break;
+        }
+    }
+    running_ = false;
+    if (result == CoreStop::deadline && this->now() > deadline_)
+        counters_.greatest_overshoot =
+            std::max(counters_.greatest_overshoot, this->now() - deadline_);
+    return result;
+}
+
+void Core::on_limit() {
+    if (stop_requested_ || left_guest_ || now() >= deadline_) return;
+    advance_apic();
+    if (poll_) {
+        if (has_deliverable_event()) return;
+        engine_->set_limit(engine_->code_bytes() + 1);
+        return;
+    }
+    update_limit();
+}
+
+/// Something that process_one_event would act on now.
+bool Core::has_deliverable_event() {
+    if (injection_pending_) return true;
+    const bool open = (rflags() & rflags::kIF) != 0 && !interrupt_shadow();
+    if (guest_ != nullptr) {
+        if (apic_ != nullptr && guest_->exits_on_interrupt() &&
+            (apic_->highest_pending() || apic_->has_nmi_pending()))
+            return true;
+        if (guest_->wants_interrupt_window()) {
+            if (open) return true;
+        } else if (apic_ == nullptr || !apic_->highest_pending()) {
+            poll_ = false;
+        }
+        return false;
+    }
+    if (apic_ == nullptr) {
+        poll_ = false;
+        return false;
+    }
+    if (apic_->has_nmi_pending() && !nmi_blocked()) return true;
+    if (!apic_->highest_pending()) {
+        poll_ = false;
+        return false;
+    }
+    return open;
+}
+
+bool Core::process_one_event() {
+    if (injection_pending_) {
+        injection_pending_ = false;
+        activity_ = ActivityState::active;
+        counters_.injections++;
+        deliver(injection_, false);
+        return true;
+    }
+    const bool open = (rflags() & rflags::kIF) != 0 && !interrupt_shadow();
+    if (guest_ != nullptr) {
+        if (apic_ != nullptr && guest_->exits_on_interrupt()) {
+            Action action;
+            if (apic_->has_nmi_pending()) {
+                action.kind = ActionKind::nmi;
+                return exits(action);
+            }
+            if (apic_->highest_pending()) {
+                action.kind = ActionKind::external_interrupt;
+                return exits(action);
+            }
+        }
+        if (guest_->wants_interrupt_window() && open) {
+            Action action;
+            action.kind = ActionKind::interrupt_window;
+            return exits(action);
+        }
+        return false;
+    }
+    if (apic_ == nullptr) return false;
+    if (apic_->has_nmi_pending() && !nmi_blocked() && !interrupt_shadow()) {
+        apic_->nmi_unblocked();
+        apic_->take_nmi();
+        activity_ = ActivityState::active;
+        set_nmi_blocked(true);
+        deliver({EventType::nmi, kNmi, false, 0, 0, 0});
+        return true;
+    }
+    if (!open || !apic_->highest_pending()) return false;
+    const std::uint8_t vector = apic_->acknowledge(now());
+    recorder_.record(sim::EventKind::kInterruptAccepted, now(), subject_, vector);
+    activity_ = ActivityState::active;
+    counters_.interrupts++;
+    charge(timing_.interrupt_delivery);
+    deliver({EventType::external_interrupt, vector, false, 0, 0, 0});
+    return true;
+}
+
+bool Core::process_events() {
+    advance_apic();
+    while (!stop_requested_ && !left_guest_)
+        if (!process_one_event()) break;
+    if (stop_requested_ || left_guest_) return false;
+    if (activity_ != ActivityState::active) {
+        stop_ = activity_ == ActivityState::shutdown ? CoreStop::shutdown : CoreStop::halted;
+        return false;
+    }
+    const bool interrupt_waits =
+        apic_ != nullptr && (apic_->highest_pending() || apic_->has_nmi_pending());
+    poll_ = interrupt_waits || (guest_ != nullptr && guest_->wants_interrupt_window());
+    return true;
+}
+
+// --- virtualization ---
+
+void Core::set_guest_mode(GuestMode* mode) noexcept { guest_ = mode; }
+
+void Core::inject(const Event& event) {
+    injection_ = event;
+    injection_pending_ = true;
+    poll_soon();
+}
+
+void Core::assist(std::uint64_t guest_physical, engine::MmioHandler& handler) {
+    assist_handler_ = &handler;
+    assist_physical_ = guest_physical & ~std::uint64_t{0xfff};
+}
+
+void Core::run_assist() {
+    engine::MmioHandler& handler = *assist_handler_;
+    assist_handler_ = nullptr;
+    engine_->run_assisted(assist_linear_, assist_physical_, handler);
+}
+
+void Core::invalidate_nested() {
+    nested_tlb_.invalidate_all();
+    flush_tlb();
+}
+
+bool Core::exits(const Action& action, const Event* vectoring) {
+    if (guest_ == nullptr || !guest_->intercepts(action)) return false;
+    if (!guest_->exit(action, vectoring)) {
+        left_guest_ = true;
+        stop_ = CoreStop::left_guest;
+        engine_->request_stop();
+    }
+    return true;
+}
+
+void Core::shutdown() {
+    Action action;
+    action.kind = ActionKind::triple_fault;
+    if (exits(action)) return;
+    activity_ = ActivityState::shutdown;
+    stop_ = CoreStop::shutdown;
+    stop_requested_ = true;
+    engine_->request_stop();
+}
+
+void Core::deliver(Event event, bool intercept_it) {
+    std::optional<Event> first;
+    for (;;) {
+        if (event.type == EventType::hardware_exception ||
+            event.type == EventType::software_exception) {
+            Action action;
+            action.kind = ActionKind::exception;
+            action.event = event;
+            if (intercept_it && exits(action, first ? &*first : nullptr)) return;
+            counters_.exceptions++;
+        }
+        if (event.vector == kPF && event.type == EventType::hardware_exception)
+            set_cr(2, event.address);
+        if (event.vector == kDB && event.type == EventType::hardware_exception)
+            engine_->set_dr(6, engine_->dr(6) | event.address);
+        Delivery delivery(*this);
+        switch (delivery.deliver(event)) {
+            case Delivery::Outcome::delivered:
+                set_interrupt_shadow(false);
+                return;
+            case Delivery::Outcome::nested_fault: {
+                Action action;
+                action.kind = ActionKind::nested_page_fault;
+                action.fault = &nested_fault_;
+                exits(action, &event);
+                return;
+            }
+            case Delivery::Outcome::fault: break;
+        }
+        intercept_it = true;
+        switch (combine(event.vector, event.type, delivery.fault().vector)) {
+            case Combination::shutdown: shutdown(); return;
+            case Combination::double_fault:
+                first = event;
+                event = Event::fault(kDF, 0);
+                break;
+            case Combination::serial:
+                first = event;
+                event = delivery.fault();
+                break;
+        }
+    }
+}
+
+// --- intercepts ---
+
+void Core::on_intercept(const engine::Intercept& intercept) {
+    if (intercept.code == engine::InterceptCode::page_fault) handle_page_fault(intercept);
+    else Instructions(*this).handle(intercept);
+    if (!process_events()) {
+        engine_->request_stop();
+        return;
+    }
+    if (assist_handler_ != nullptr) run_assist();
+    update_limit();
+}
+
+void Core::handle_page_fault(const engine::Intercept& intercept) {
+    // The library may give only the page: the instruction's operand is then not looked for, the
+    // page's first byte stands for it.
+    const std::uint64_t linear = intercept.fault.linear;
+    const std::uint64_t offset = intercept.fault.exact ? linear & 0xfff : 0;
+    switch (refusal_.kind) {
+        case Refusal::Kind::page_fault:
+            deliver(Event::page_fault(linear, refusal_.error_code));
+            return;
+        case Refusal::Kind::non_canonical:
+            raise(kGP);
+            return;
+        case Refusal::Kind::nested: {
+            nested_fault_.guest_physical |= offset;
+            assist_linear_ = linear & ~std::uint64_t{0xfff};
+            Action action;
+            action.kind = ActionKind::nested_page_fault;
+            action.linear = linear;
+            action.fault = &nested_fault_;
+            SIM_ASSERT(exits(action));
+            return;
+        }
+        case Refusal::Kind::device:
+            assist_linear_ = linear & ~std::uint64_t{0xfff};
+            assist(refusal_.physical, *this);
+            return;
+    }
+}
+
+bool Core::is_apic_page(std::uint64_t page) const noexcept {
+    return apic_ != nullptr && apic_->mode() == apic::ApicMode::xapic && apic_->base() == page;
+}
+
+std::uint64_t Core::mmio_read(std::uint64_t physical, unsigned size) {
+    if (is_apic_page(physical & ~std::uint64_t{0xfff}))
+        return apic_->mmio_read(static_cast<std::uint32_t>(physical & 0xfff), size, now());
+    sim::Duration delay = 0;
+    const std::uint64_t value = bus_.read_memory(physical, size, now(), delay);
+    charge(delay);
+    return value;
+}
+
+void Core::mmio_write(std::uint64_t physical, unsigned size, std::uint64_t value) {
+    if (is_apic_page(physical & ~std::uint64_t{0xfff})) {
+        apic_->mmio_write(static_cast<std::uint32_t>(physical & 0xfff), size, value, now());
+        poll_soon();
+        return;
+    }
+    sim::Duration delay = 0;
+    bus_.write_memory(physical, size, value, now(), delay);
+    charge(delay);
+}
+
+// --- translation ---
+
+mmu::PagingState Core::paging_state() const {
+    mmu::PagingState state;
+    state.mode = mmu::paging_mode((cr0_ & cr0::kPG) != 0, (cr4_ & cr4::kPAE) != 0,
+                                  (cr4_ & cr4::kLA57) != 0, (efer_ & efer::kLMA) != 0);
+    state.write_protect = (cr0_ & cr0::kWP) != 0;
+    state.page_size_extensions = (cr4_ & cr4::kPSE) != 0;
+    state.smep = (cr4_ & cr4::kSMEP) != 0;
+    state.smap = (cr4_ & cr4::kSMAP) != 0;
+    state.no_execute = (efer_ & efer::kNXE) != 0;
+    state.maxphyaddr = model_->physical_address_bits;
+    state.pdpte = pdptes_;
+    return state;
+}
+
+void Core::paging_changed() {
+    paging_ = paging_state();
+    const bool pae = paging_.mode == mmu::PagingMode::pae;
+    if (optional_.cr3_write != (pae || cr3_intercepted_)) {
+        optional_.cr3_write = pae || cr3_intercepted_;
+        engine_->set_optional_intercepts(optional_);
+    }
+    flush_tlb();
+}
+
+const mmu::SecondStage& Core::second_stage() noexcept {
+    if (guest_ != nullptr)
+        if (const mmu::SecondStage* stage = guest_->second_stage(); stage != nullptr) return *stage;
+    return physical_;
+}
+
+mmu::WalkResult Core::walk(std::uint64_t linear, const mmu::AccessRequest& request) noexcept {
+    paging_.cr3 = engine_->cr(3);
+    if (paging_.smap) paging_.alignment_check = (engine_->rflags() & rflags::kAC) != 0;
+    const mmu::WalkResult result = mmu::walk(paging_, second_stage(), linear, request);
+    counters_.walks++;
+    const unsigned steps = result.steps.guest + result.steps.nested;
+    counters_.walk_steps += steps;
+    base_ += timing_.memory_tlb_miss + steps * timing_.memory_walk_step;
+    return result;
+}
+
+bool Core::translate(std::uint64_t linear, engine::Access access, bool user,
+                     engine::Translation& out) noexcept {
+    mmu::AccessRequest request;
+    request.access = access == engine::Access::execute ? mmu::Access::execute
+                     : access == engine::Access::write ? mmu::Access::write
+                                                       : mmu::Access::read;
+    request.user = user;
+    const mmu::WalkResult result = walk(linear, request);
+    switch (result.outcome) {
+        case mmu::WalkOutcome::ok: break;
+        case mmu::WalkOutcome::page_fault:
+            refusal_ = {Refusal::Kind::page_fault, result.error_code, 0};
+            return false;
+        case mmu::WalkOutcome::non_canonical:
+            refusal_ = {Refusal::Kind::non_canonical, 0, 0};
+            return false;
+        case mmu::WalkOutcome::nested_fault:
+            refusal_ = {Refusal::Kind::nested, 0, 0};
+            nested_fault_ = result.nested;
+            return false;
+    }
+    const std::uint64_t page = result.system_physical & ~std::uint64_t{0xfff};
+    const bool apic_page = guest_ == nullptr && is_apic_page(page);
+    if (!ram_.contains(page, sim::kPageSize) || apic_page) {
+        refusal_ = {Refusal::Kind::device, 0, page};
+        return false;
+    }
+    if (result.guest_page_shift > 12) large_fills_ |= large_region(linear);
+    if (recorder_.wants_walks())
+        recorder_.record(sim::EventKind::kTlbFill, now(), subject_, linear, result.guest_physical,
+                         page, static_cast<std::uint64_t>(access));
+    out.physical = page;
+    out.writable = result.writable;
+    out.executable = result.executable;
+    return true;
+}
+
+Core::LinearAccess Core::access_linear(std::uint64_t linear, std::uint8_t* data, std::size_t size,
+                                       mmu::Access access, bool user, Event& fault) {
+    while (size > 0) {
+        mmu::AccessRequest request{access, user, !user};
+        const mmu::WalkResult result = walk(linear, request);
+        switch (result.outcome) {
+            case mmu::WalkOutcome::ok: break;
+            case mmu::WalkOutcome::page_fault:
+                fault = Event::page_fault(linear, result.error_code);
+                return LinearAccess::fault;
+            case mmu::WalkOutcome::non_canonical:
+                fault = Event::fault(kGP, 0);
+                return LinearAccess::fault;
+            case mmu::WalkOutcome::nested_fault:
+                nested_fault_ = result.nested;
+                return LinearAccess::nested;
+        }
+        const std::size_t part = std::min<std::size_t>(size, sim::kPageSize - (linear & 0xfff));
+        // Outside of RAM a descriptor table reads as all ones and a stack loses its bytes.
+        if (access == mmu::Access::write) {
+            ram_.write_bytes(result.system_physical, {data, part});
+        } else if (!ram_.read_bytes(result.system_physical, {data, part})) {
+            std::memset(data, 0xff, part);
+        }
+        linear += part;
+        data += part;
+        size -= part;
+    }
+    return LinearAccess::done;
+}
+
+bool Core::peek_linear(std::uint64_t linear, std::span<std::uint8_t> out) {
+    Event fault;
+    const sim::Time before = base_;
+    const mmu::NestedFault nested = nested_fault_;
+    const bool done = access_linear(linear, out.data(), out.size(), mmu::Access::read, false,
+                                    fault) == LinearAccess::done;
+    base_ = before;
+    nested_fault_ = nested;
+    return done;
+}
+
+CodeMode Core::code_mode() const {
+    const std::uint32_t rights = segment(SegmentName::cs).access_rights;
+    const bool long64 = (efer_ & efer::kLMA) != 0 && ar::L::test(rights);
+    return {long64, long64 || ar::DB::test(rights)};
+}
+
+std::optional<Instruction> Core::fetch_instruction() {
+    std::array<std::uint8_t, 15> bytes{};
+    const CodeMode mode = code_mode();
+    const std::uint64_t linear = mode.long64
+                                     ? rip()
+                                     : (segment(SegmentName::cs).base + rip()) & 0xffffffff;
+    const std::size_t in_page = std::min<std::size_t>(bytes.size(), 4096 - (linear & 0xfff));
+    std::size_t size = 0;
+    if (peek_linear(linear, std::span(bytes).first(in_page))) size = in_page;
+    if (size == in_page && size < bytes.size()) {
+        // Most instructions end in the page: the next one is read only when they do not.
+        if (const auto instruction = decode(std::span(bytes).first(size), mode)) return instruction;
+        if (peek_linear(linear + in_page, std::span(bytes).subspan(in_page))) size = bytes.size();
+    }
+    return decode(std::span(bytes).first(size), mode);
+}
+
+void Core::flush_tlb() {
+    engine_->flush_tlb();
+    large_fills_ = 0;
+}
+
+/// INVLPG and its like: where a large page was filled since the last flush, everything goes, since
+/// the engine holds it as many small ones.
+void Core::flush_tlb_page(std::uint64_t linear) {
+    if (large_fills_ & large_region(linear)) flush_tlb();
+    else engine_->flush_tlb_page(linear);
+}
+
+void Core::complete_instruction(unsigned length) {
+    std::uint64_t next = rip() + length;
+    if (!code_mode().long64) next &= 0xffffffff;
+    set_rip(next);
+    set_interrupt_shadow(false);
+    const std::uint64_t flags = rflags();
+    if (flags & rflags::kRF) set_rflags(flags & ~rflags::kRF);
+    if (flags & rflags::kTF) {
+        Event trap = Event::fault(kDB);
+        trap.address = std::uint64_t{1} << 14;  // DR6.BS
+        deliver(trap);
+    }
+}
+
+}  // namespace hvsim::cpu

@@ -1,0 +1,275 @@
+#pragma once
+// A processor core that executes guest code: the architecture (exceptions, CPUID, MSRs, control
+// registers, time-stamp counter, page walks) around one execution engine.
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "apic/local_apic.h"
+#include "cpu/decode.h"
+#include "cpu/execution_core.h"
+#include "cpu/models/model.h"
+
+namespace hvsim::cpu {
+
+/// The processor's way to everything that is not RAM. Times: the access happens at `now`; `delay`
+/// is increased by what it took.
+class Bus {
+  public:
+    virtual ~Bus() = default;
+    virtual std::uint64_t read_memory(std::uint64_t address, unsigned size, sim::Time now,
+                                      sim::Duration& delay) = 0;
+    virtual void write_memory(std::uint64_t address, unsigned size, std::uint64_t value,
+                              sim::Time now, sim::Duration& delay) = 0;
+    virtual std::uint32_t read_io(std::uint16_t port, unsigned size, sim::Time now,
+                                  sim::Duration& delay) = 0;
+    virtual void write_io(std::uint16_t port, unsigned size, std::uint32_t value, sim::Time now,
+                          sim::Duration& delay) = 0;
+};
+
+/// Clocks that no processor may see going back (house rule: a read returns the greater of the own
+/// time and what was given out before).
+class SharedClock {
+  public:
+    /// The time that a reader whose local time is `local` is given.
+    sim::Time read(sim::Time local) noexcept {
+        if (local > given_) given_ = local;
+        return given_;
+    }
+
+  private:
+    sim::Time given_ = 0;
+};
+
+class MsrFile;
+
+struct CoreConfig {
+    const Model* model = nullptr;
+    std::uint32_t apic_id = 0;
+    std::uint32_t processor_count = 1;
+    bool virtualization = true;  ///< VT-x or AMD-V present and enabled by the firmware
+    bool nx = true;
+    sim::Subject subject;
+};
+
+class Core final : public ExecutionCore, private engine::EngineClient, private engine::MmioHandler {
+  public:
+    /// `apic`: local APIC that delivers to this core when it runs outside a guest; may be nullptr.
+    Core(engine::EngineGroup& engines, sim::Ram& ram, Bus& bus, SharedClock& clock,
+         const sim::TimingProfile& timing, sim::Recorder& recorder, const CoreConfig& config,
+         apic::LocalApic* apic);
+    ~Core() override;
+
+    // --- running ---
+
+    /// Runs from local time `now` until `deadline` (first block boundary at or after it).
+    CoreStop run(sim::Time now, sim::Time deadline) override;
+    /// Local time, exact inside callbacks and after run().
+    sim::Time now() const noexcept override { return base_ + engine_->code_bytes() * ps_per_byte_; }
+    void set_now(sim::Time now) noexcept;
+    /// Adds what something cost to the local time.
+    void charge(sim::Duration cost) noexcept override;
+    /// Moves the local time forward to `time` if it is behind.
+    void advance_local_time(sim::Time time) noexcept;
+    /// Brings the deadline of the current run forward.
+    void shorten_deadline(sim::Time deadline) noexcept override;
+    void request_stop() noexcept override;
+    bool running() const noexcept { return running_; }
+    /// Something (interrupt, INIT, window request) may have become pending: look at it at the next
+    /// block boundary.
+    void poll_soon() noexcept override;
+
+    // --- virtualization ---
+
+    /// The core runs as a guest under `mode` (nullptr: outside a guest).
+    void set_guest_mode(GuestMode* mode) noexcept override;
+    /// Delivers `event` through the guest's IDT at the next instruction boundary (VM-entry
+    /// injection). Only between runs or inside an exit.
+    void inject(const Event& event) override;
+    bool has_injection() const noexcept override { return injection_pending_; }
+    void cancel_injection() noexcept override { injection_pending_ = false; }
+    const Event& injection() const noexcept override { return injection_; }
+    /// Executes the instruction at RIP with the page of the last nested page fault served by
+    /// `handler`; takes effect when the exit's handler has entered the guest again.
+    void assist(std::uint64_t guest_physical, engine::MmioHandler& handler) override;
+    /// Drops cached second-stage translations as INVEPT does.
+    void invalidate_nested() override;
+
+    // --- ArchState ---
+    std::uint64_t gpr(unsigned index) const override { return engine_->gpr(index); }
+    void set_gpr(unsigned index, std::uint64_t value) override { engine_->set_gpr(index, value); }
+    std::uint64_t rip() const override { return engine_->rip(); }
+    void set_rip(std::uint64_t value) override { engine_->set_rip(value); }
+    std::uint64_t rflags() const override { return engine_->rflags(); }
+    void set_rflags(std::uint64_t value) override;
+    Segment segment(SegmentName name) const override { return engine_->segment(name); }
+    void set_segment(SegmentName name, const Segment& value) override {
+        engine_->set_segment(name, value);
+    }
+    TableRegister gdtr() const override { return engine_->gdtr(); }
+    void set_gdtr(const TableRegister& value) override { engine_->set_gdtr(value); }
+    TableRegister idtr() const override { return engine_->idtr(); }
+    void set_idtr(const TableRegister& value) override { engine_->set_idtr(value); }
+    std::uint64_t cr(unsigned index) const override;
+    void set_cr(unsigned index, std::uint64_t value) override;
+    std::uint64_t dr(unsigned index) const override { return engine_->dr(index); }
+    void set_dr(unsigned index, std::uint64_t value) override { engine_->set_dr(index, value); }
+    std::uint64_t efer() const override { return efer_; }
+    void set_efer(std::uint64_t value) override;
+    std::uint64_t pat() const override { return pat_; }
+    void set_pat(std::uint64_t value) override { pat_ = value; }
+    std::uint64_t xcr0() const override { return engine_->xcr0(); }
+    void set_xcr0(std::uint64_t value) override { engine_->set_xcr0(value); }
+    std::uint64_t native_msr(std::uint32_t msr) const override { return engine_->native_msr(msr); }
+    void set_native_msr(std::uint32_t msr, std::uint64_t value) override {
+        engine_->set_native_msr(msr, value);
+    }
+    std::array<std::uint8_t, 512> fxsave() const override { return engine_->fxsave(); }
+    void fxrstor(const std::array<std::uint8_t, 512>& image) override { engine_->fxrstor(image); }
+    bool interrupt_shadow() const override { return engine_->interrupt_shadow(); }
+    void set_interrupt_shadow(bool value) override { engine_->set_interrupt_shadow(value); }
+    bool nmi_blocked() const override { return engine_->nmi_blocked(); }
+    void set_nmi_blocked(bool value) override { engine_->set_nmi_blocked(value); }
+    ActivityState activity() const override { return activity_; }
+    void set_activity(ActivityState state) override { activity_ = state; }
+    void flush_tlb() override;
+    void flush_tlb_page(std::uint64_t linear);
+    /// Which local APIC delivers to this core: the one of the processor that it runs on.
+    void set_local_apic(apic::LocalApic* apic) noexcept override { apic_ = apic; }
+    /// Which control-register accesses the guest's controls ask to see (others run natively).
+    void set_optional_intercepts(const engine::OptionalIntercepts& intercepts) override;
+    std::uint64_t tsc();
+    std::uint64_t host_tsc() override;
+    CpuidResult native_cpuid(std::uint32_t leaf, std::uint32_t subleaf) const;
+    /// MSR accesses outside a guest, or that the guest's bitmap passes; false: #GP(0).
+    bool read_msr(std::uint32_t index, std::uint64_t& value);
+    bool write_msr(std::uint32_t index, std::uint64_t value);
+    /// MOV to CRn by the program, with the architecture's checks; false: #GP(0).
+    bool write_cr_checked(unsigned index, std::uint64_t value);
+    MsrFile& msrs() noexcept { return *msrs_; }
+    sim::Ram& ram() noexcept override { return ram_; }
+    sim::Recorder& recorder() noexcept override { return recorder_; }
+    const sim::TimingProfile& timing() const noexcept override { return timing_; }
+    mmu::NestedTlb& nested_tlb() noexcept override { return nested_tlb_; }
+    /// Outcome of a walk of the current paging structures, with its costs.
+    mmu::WalkResult walk(std::uint64_t linear, const mmu::AccessRequest& request) noexcept;
+
+    /// State after power-on or INIT (SDM 3A 10.1.1, table 10-1). `init`: keeps what INIT keeps.
+    void reset(bool init);
+    /// Starts at the page that a SIPI names (SDM 3A 9.4.4).
+    void start_at_sipi(std::uint8_t vector);
+
+    /// Copies bytes at a linear address with supervisor rights; false on a fault (no side effect on
+    /// the fault state). For explanations and the host software's emulation.
+    bool peek_linear(std::uint64_t linear, std::span<std::uint8_t> out);
+
+    sim::Subject& subject() noexcept override { return subject_; }
+    const Model& model() const noexcept { return *model_; }
+    engine::Engine& engine() noexcept { return *engine_; }
+    apic::LocalApic* local_apic() noexcept override { return apic_; }
+
+    struct Counters {
+        std::uint64_t exceptions = 0, interrupts = 0, walks = 0, walk_steps = 0, injections = 0;
+        sim::Duration greatest_overshoot = 0;
+    };
+    const Counters& counters() const noexcept { return counters_; }
+
+    enum class LinearAccess { done, fault, nested };
+    /// Copies bytes from or to linear addresses as the processor itself does (descriptor tables,
+    /// stacks): with supervisor rights, or the current level's when `user`. `fault` and the nested
+    /// fault tell why not.
+    LinearAccess access_linear(std::uint64_t linear, std::uint8_t* data, std::size_t size,
+                               mmu::Access access, bool user, Event& fault);
+    /// Goes on behind the instruction that was emulated: RIP, shadow, single step.
+    void complete_instruction(unsigned length);
+    /// True when the action was intercepted (and the exit performed).
+    bool exits(const Action& action, const Event* vectoring = nullptr);
+    /// Delivers an event through the IDT, with exits, double and triple faults (SDM 3A 6.15).
+    void deliver(Event event, bool intercept_it = true);
+    void raise(std::uint8_t vector, std::uint32_t error_code = 0) {
+        deliver(Event::fault(vector, error_code));
+    }
+    CodeMode code_mode() const;
+    std::optional<Instruction> fetch_instruction();
+    sim::Time tsc_time();
+
+  private:
+    friend class Delivery;
+    friend class Instructions;
+
+    // engine::EngineClient
+    bool translate(std::uint64_t linear, engine::Access access, bool user,
+                   engine::Translation& out) noexcept override;
+    void on_intercept(const engine::Intercept& intercept) override;
+    void on_limit() override;
+    // engine::MmioHandler: the bus, for accesses outside a guest
+    std::uint64_t mmio_read(std::uint64_t physical, unsigned size) override;
+    void mmio_write(std::uint64_t physical, unsigned size, std::uint64_t value) override;
+
+    mmu::PagingState paging_state() const;
+    void paging_changed();
+    bool load_pdptes(std::uint64_t cr3);
+    const mmu::SecondStage& second_stage() noexcept;
+    static constexpr std::uint64_t large_region(std::uint64_t linear) noexcept {
+        return std::uint64_t{1} << (linear >> 21 & 63);
+    }
+    void update_limit() noexcept;
+    void advance_apic();
+    bool is_apic_page(std::uint64_t page) const noexcept;
+    void handle_page_fault(const engine::Intercept& intercept);
+    void run_assist();
+    bool has_deliverable_event();
+    void shutdown();
+    /// Looks at pending injections, interrupts, windows; true when the core may go on executing.
+    bool process_events();
+    bool process_one_event();
+
+    std::unique_ptr<engine::Engine> engine_;
+    sim::Ram& ram_;
+    Bus& bus_;
+    SharedClock& clock_;
+    const sim::TimingProfile& timing_;
+    sim::Recorder& recorder_;
+    const Model* model_;
+    apic::LocalApic* apic_;
+    std::uint32_t apic_id_, processor_count_;
+    bool virtualization_ = true, nx_ = true;
+    sim::Subject subject_;
+
+    GuestMode* guest_ = nullptr;
+    mmu::SecondStage physical_;  // outside a guest: system-physical addresses
+    mmu::NestedTlb nested_tlb_;
+    mmu::PagingState paging_;
+    std::array<std::uint64_t, 4> pdptes_{};
+    std::uint64_t large_fills_ = 0;  // 2 MiB regions (hashed) filled from large pages
+    engine::OptionalIntercepts optional_;
+    bool cr3_intercepted_ = false;
+    std::uint64_t ps_per_byte_;
+    sim::Time base_ = 0;  // local time minus the time of the engine's code bytes
+    sim::Time deadline_ = 0;
+    bool running_ = false;
+    bool stop_requested_ = false, left_guest_ = false;
+    bool poll_ = false;  // look for events at each block boundary
+    CoreStop stop_ = CoreStop::deadline;
+
+    std::uint64_t cr0_ = 0, cr4_ = 0, efer_ = 0, pat_ = 0;
+    ActivityState activity_ = ActivityState::active;
+    bool injection_pending_ = false;
+    Event injection_;
+    std::uint64_t tsc_offset_ = 0;  // IA32_TSC_ADJUST
+    std::unique_ptr<MsrFile> msrs_;
+
+    // What translate() found when it refused; read by the page_fault intercept that follows.
+    struct Refusal {
+        enum class Kind : std::uint8_t { page_fault, non_canonical, nested, device } kind{};
+        std::uint32_t error_code = 0;
+        std::uint64_t physical = 0;
+    } refusal_;
+    mmu::NestedFault nested_fault_;
+
+    engine::MmioHandler* assist_handler_ = nullptr;
+    std::uint64_t assist_physical_ = 0, assist_linear_ = 0;
+    Counters counters_;
+};
+
+}  // namespace hvsim::cpu

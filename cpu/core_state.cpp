@@ -1,0 +1,264 @@
+// Control registers, MSRs, reset: the state of a core that is not in its engine.
+#include "cpu/core.h"
+#include "cpu/descriptor.h"
+#include "cpu/msr_file.h"
+
+namespace hvsim::cpu {
+namespace {
+
+constexpr std::uint64_t kCr0Valid = cr0::kPE | cr0::kMP | cr0::kEM | cr0::kTS | cr0::kET |
+                                    cr0::kNE | cr0::kWP | cr0::kAM | cr0::kNW | cr0::kCD | cr0::kPG;
+constexpr std::uint64_t kCr4Always = cr4::kVME | cr4::kPVI | cr4::kTSD | cr4::kDE | cr4::kPSE |
+                                     cr4::kPAE | cr4::kMCE | cr4::kPGE | cr4::kPCE |
+                                     cr4::kOSFXSR | cr4::kOSXMMEXCPT;
+
+/// CR4 bits that a model's features allow (SDM 3A 2.5).
+std::uint64_t valid_cr4(const Model& model, bool virtualization) {
+    std::uint64_t valid = kCr4Always;
+    if (model.features_7_ebx & 1u << 0) valid |= cr4::kFSGSBASE;
+    if (model.features_7_ebx & 1u << 7) valid |= cr4::kSMEP;
+    if (model.features_7_ebx & 1u << 20) valid |= cr4::kSMAP;
+    if (model.features_1_ecx & 1u << 26) valid |= cr4::kOSXSAVE;
+    if (virtualization && model.vendor == Vendor::intel) valid |= cr4::kVMXE;
+    return valid;
+}
+
+bool is_canonical(std::uint64_t address) noexcept {
+    const auto high = static_cast<std::int64_t>(address) >> 47;
+    return high == 0 || high == -1;
+}
+
+/// Segment state after reset or SIPI (SDM 3A table 10-1).
+Segment real_mode_segment(std::uint16_t selector, std::uint64_t base, std::uint32_t rights) {
+    return {selector, 0xffff, base, rights};
+}
+
+}  // namespace
+
+std::uint64_t Core::cr(unsigned index) const {
+    switch (index) {
+        case 0: return cr0_;
+        case 4: return cr4_;
+        case 8: return apic_ != nullptr ? apic_->tpr() >> 4 : 0;
+        default: return engine_->cr(index);
+    }
+}
+
+void Core::set_cr(unsigned index, std::uint64_t value) {
+    switch (index) {
+        case 0: cr0_ = value; break;
+        case 4: cr4_ = value; break;
+        case 8:
+            if (apic_ != nullptr) apic_->set_tpr(static_cast<std::uint8_t>(value << 4));
+            return;
+        default: break;
+    }
+    engine_->set_cr(index, value);
+    if (index != 2) paging_changed();
+}
+
+void Core::set_efer(std::uint64_t value) {
+    efer_ = value;
+    // SVME stays away from the engine: its own SVM instructions would run.
+    engine_->set_efer(value & ~efer::kSVME);
+    paging_changed();
+}
+
+void Core::set_rflags(std::uint64_t value) { engine_->set_rflags(value | rflags::kReserved1); }
+
+void Core::set_optional_intercepts(const engine::OptionalIntercepts& intercepts) {
+    cr3_intercepted_ = intercepts.cr3_write;
+    engine::OptionalIntercepts wanted = intercepts;
+    wanted.cr3_write |= paging_.mode == mmu::PagingMode::pae;
+    if (wanted == optional_) return;
+    optional_ = wanted;
+    engine_->set_optional_intercepts(optional_);
+}
+
+/// SDM 3A 4.4.1. False: #GP(0).
+bool Core::load_pdptes(std::uint64_t cr3) {
+    const mmu::PdpteLoad load =
+        mmu::load_pdptes(second_stage(), cr3, model_->physical_address_bits);
+    if (load.reserved_bits_set) return false;
+    // DEVIATION: an EPT violation of this load reads as not-present PDPTEs; the guest's next access
+    // faults where the processor would have exited at the load.
+    pdptes_ = load.pdpte;
+    return true;
+}
+
+bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MOV CR, SDM 3A 2.5
+    switch (index) {
+        case 0: {
+            if (value & ~std::uint64_t{0xffffffff}) return false;
+            value = (value & kCr0Valid) | cr0::kET;
+            if ((value & cr0::kPG) && !(value & cr0::kPE)) return false;
+            if ((value & cr0::kNW) && !(value & cr0::kCD)) return false;
+            const bool paging_on = (value & cr0::kPG) && !(cr0_ & cr0::kPG);
+            const bool paging_off = !(value & cr0::kPG) && (cr0_ & cr0::kPG);
+            if (paging_on && (efer_ & efer::kLME)) {
+                if (!(cr4_ & cr4::kPAE) || ar::L::test(segment(SegmentName::cs).access_rights))
+                    return false;
+                set_efer(efer_ | efer::kLMA);
+            } else if (paging_on && (cr4_ & cr4::kPAE) && !load_pdptes(cr(3))) {
+                return false;
+            }
+            if (paging_off && (efer_ & efer::kLMA)) {
+                if (code_mode().long64) return false;
+                set_efer(efer_ & ~efer::kLMA);
+            }
+            set_cr(0, value);
+            return true;
+        }
+        case 3: {
+            // Bits above MAXPHYADDR are reserved in long mode; 63 too without PCIDs.
+            if ((efer_ & efer::kLMA) && value >> model_->physical_address_bits) return false;
+            if (paging_.mode == mmu::PagingMode::pae && !load_pdptes(value)) return false;
+            engine_->set_cr(3, value);
+            flush_tlb();
+            return true;
+        }
+        case 4: {
+            if (value & ~valid_cr4(*model_, virtualization_)) return false;
+            if ((efer_ & efer::kLMA) && !(value & cr4::kPAE)) return false;
+            const bool pae_load = (cr0_ & cr0::kPG) && !(efer_ & efer::kLMA) &&
+                                  (value & cr4::kPAE) && ((value ^ cr4_) & cr4::kPAE);
+            if (pae_load && !load_pdptes(cr(3))) return false;
+            set_cr(4, value);
+            return true;
+        }
+        case 8:
+            if (value & ~std::uint64_t{0xf}) return false;
+            set_cr(8, value);
+            poll_soon();
+            return true;
+        default: return false;
+    }
+}
+
+CpuidResult Core::native_cpuid(std::uint32_t leaf, std::uint32_t subleaf) const {
+    CpuidContext context;
+    context.apic_id = apic_id_;
+    context.processor_count = processor_count_;
+    context.tsc_hz = timing_.clock_tsc_hz;
+    context.osxsave = (cr4_ & cr4::kOSXSAVE) != 0;
+    context.apic_enabled = apic_ == nullptr || apic_->mode() != apic::ApicMode::disabled;
+    context.virtualization = virtualization_;
+    context.nx = nx_;
+    context.xcr0 = xcr0();
+    return cpuid(*model_, context, leaf, subleaf);
+}
+
+bool Core::read_msr(std::uint32_t index, std::uint64_t& value) {
+    if (engine::Engine::is_native_msr(index)) {
+        value = engine_->native_msr(index);
+        return true;
+    }
+    switch (index) {
+        case msr::kTsc: value = tsc(); return true;
+        case msr::kTscAdjust: value = tsc_offset_; return model_->vendor == Vendor::intel;
+        case msr::kEfer: value = efer_; return true;
+        case msr::kPat: value = pat_; return true;
+        default: break;
+    }
+    const bool apic_msr = index == msr::kApicBase || index == msr::kTscDeadline ||
+                          (index >= msr::kX2ApicFirst && index <= msr::kX2ApicLast);
+    if (apic_msr && apic_ != nullptr) {
+        const auto result = apic_->read_msr(index, now());
+        if (result) value = *result;
+        return result.has_value();
+    }
+    return msrs_->read(index, value);
+}
+
+bool Core::write_msr(std::uint32_t index, std::uint64_t value) {
+    if (engine::Engine::is_native_msr(index)) {
+        const bool address = index == msr::kLstar || index == msr::kCstar ||
+                             index == msr::kFsBase || index == msr::kGsBase ||
+                             index == msr::kKernelGsBase || index == msr::kSysenterEip ||
+                             index == msr::kSysenterEsp;
+        if (address && !is_canonical(value)) return false;  // SDM 2B WRMSR
+        if ((index == msr::kFmask || index == msr::kTscAux) && value >> 32) return false;
+        engine_->set_native_msr(index, value);
+        return true;
+    }
+    switch (index) {
+        case msr::kTsc:
+            tsc_offset_ += value - tsc();
+            return true;
+        case msr::kTscAdjust:
+            if (model_->vendor != Vendor::intel) return false;
+            tsc_offset_ = value;
+            return true;
+        case msr::kEfer: {  // SDM 3A 2.2.1; APM 2 3.1.7
+            std::uint64_t valid = efer::kSCE | efer::kLME | efer::kLMA;
+            if (nx_) valid |= efer::kNXE;
+            if (model_->vendor == Vendor::amd && virtualization_) valid |= efer::kSVME;
+            if (value & ~valid) return false;
+            if (((value ^ efer_) & efer::kLME) && (cr0_ & cr0::kPG)) return false;
+            set_efer((value & ~efer::kLMA) | (efer_ & efer::kLMA));
+            return true;
+        }
+        case msr::kPat:
+            if (!is_valid_pat(value)) return false;
+            pat_ = value;
+            return true;
+        default: break;
+    }
+    const bool apic_msr = index == msr::kApicBase || index == msr::kTscDeadline ||
+                          (index >= msr::kX2ApicFirst && index <= msr::kX2ApicLast);
+    if (apic_msr && apic_ != nullptr) {
+        const bool done = apic_->write_msr(index, value, now());
+        poll_soon();
+        return done;
+    }
+    return msrs_->write(index, value);
+}
+
+void Core::reset(bool init) {
+    for (unsigned i = 0; i < engine::kGprCount; ++i) engine_->set_gpr(i, 0);
+    engine_->set_gpr(engine::kRdx, model_->signature);
+    constexpr std::uint32_t kData = 0x93, kCode = 0x9b, kLdt = 0x82, kTss = 0x8b;
+    // SDM 3A table 10-1: INIT keeps CD and NW.
+    const std::uint64_t kept = init ? cr0_ & (cr0::kCD | cr0::kNW) : cr0::kCD | cr0::kNW;
+    set_cr(0, cr0::kET | kept);
+    set_cr(2, 0);
+    set_cr(3, 0);
+    set_cr(4, 0);
+    set_efer(0);
+    for (const SegmentName name :
+         {SegmentName::es, SegmentName::ss, SegmentName::ds, SegmentName::fs, SegmentName::gs})
+        set_segment(name, real_mode_segment(0, 0, kData));
+    set_segment(SegmentName::cs, real_mode_segment(0xf000, 0xffff0000, kCode));
+    set_segment(SegmentName::ldtr, real_mode_segment(0, 0, kLdt));
+    set_segment(SegmentName::tr, real_mode_segment(0, 0, kTss));
+    set_gdtr({0, 0xffff});
+    set_idtr({0, 0xffff});
+    set_rip(0xfff0);
+    set_rflags(rflags::kReserved1);
+    set_interrupt_shadow(false);
+    set_nmi_blocked(false);
+    for (unsigned i = 0; i < 4; ++i) set_dr(i, 0);
+    set_dr(6, 0xffff0ff0);
+    set_dr(7, 0x400);
+    activity_ = ActivityState::active;
+    injection_pending_ = false;
+    if (init) return;
+    pat_ = kPatReset;
+    set_xcr0(1);
+    tsc_offset_ = 0;
+    std::array<std::uint8_t, 512> fpu{};
+    fpu[0] = 0x40;  // FCW
+    fpu[24] = 0x80;
+    fpu[25] = 0x1f;  // MXCSR
+    fxrstor(fpu);
+}
+
+void Core::start_at_sipi(std::uint8_t vector) {
+    set_segment(SegmentName::cs,
+                real_mode_segment(static_cast<std::uint16_t>(vector << 8),
+                                  static_cast<std::uint64_t>(vector) << 12, 0x9b));
+    set_rip(0);
+    activity_ = ActivityState::active;
+}
+
+}  // namespace hvsim::cpu

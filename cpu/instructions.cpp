@@ -1,0 +1,627 @@
+#include "cpu/instructions.h"
+
+#include <cstring>
+
+#include "cpu/descriptor.h"
+#include "cpu/msr_file.h"
+#include "sim/error.h"
+
+namespace hvsim::cpu {
+namespace {
+
+using engine::InterceptCode;
+
+constexpr unsigned index_of(InterceptCode code, InterceptCode first) noexcept {
+    return static_cast<unsigned>(code) - static_cast<unsigned>(first);
+}
+constexpr bool in_group(InterceptCode code, InterceptCode first, unsigned count) noexcept {
+    return code >= first && index_of(code, first) < count;
+}
+
+bool is_canonical(std::uint64_t address) noexcept {
+    const auto high = static_cast<std::int64_t>(address) >> 47;
+    return high == 0 || high == -1;
+}
+
+}  // namespace
+
+Instruction Instructions::fetch() {
+    const auto instruction = core_.fetch_instruction();
+    SIM_ASSERT(instruction.has_value());
+    return *instruction;
+}
+
+void Instructions::handle(const engine::Intercept& intercept) {
+    const InterceptCode code = intercept.code;
+    if (in_group(code, InterceptCode::exception, 32))
+        return exception(static_cast<std::uint8_t>(index_of(code, InterceptCode::exception)),
+                         intercept.error_code);
+    if (in_group(code, InterceptCode::cr_read, 32)) return control_register(code);
+    if (in_group(code, InterceptCode::dr_read, 32))
+        return debug_register(code >= InterceptCode::dr_write);
+    switch (code) {
+        case InterceptCode::cpuid: return cpuid();
+        case InterceptCode::hlt: return halt();
+        case InterceptCode::rdtsc: return rdtsc();
+        case InterceptCode::msr: return msr(intercept.error_code != 0);
+        case InterceptCode::io: return io(intercept);
+        case InterceptCode::software_interrupt: return software_interrupt();
+        case InterceptCode::invlpg: return invlpg();
+        case InterceptCode::syscall: return syscall();
+        case InterceptCode::sysenter: return sysenter();
+        case InterceptCode::sysexit: return sysexit();
+        case InterceptCode::pause: return simple(ActionKind::pause);
+        case InterceptCode::invd: return simple(ActionKind::invd);
+        case InterceptCode::wbinvd: {
+            const Instruction in = fetch();
+            return simple(in.opcode == 0x0f08 ? ActionKind::invd : ActionKind::wbinvd);
+        }
+        case InterceptCode::rdpmc: {
+            Action action;
+            action.kind = ActionKind::rdpmc;
+            action.instruction_length = 2;
+            if (!core_.exits(action)) core_.raise(kGP);  // no counters
+            return;
+        }
+        case InterceptCode::monitor: case InterceptCode::mwait: return undefined_opcode();
+        case InterceptCode::rsm: return exception(kUD, 0);
+        case InterceptCode::idtr_read: case InterceptCode::gdtr_read:
+        case InterceptCode::ldtr_read: case InterceptCode::tr_read:
+        case InterceptCode::idtr_write: case InterceptCode::gdtr_write:
+        case InterceptCode::ldtr_write: case InterceptCode::tr_write:
+            return table_register(code);
+        case InterceptCode::shutdown: return core_.shutdown();
+        default: SIM_ASSERT(false && "an intercept without a handler");
+    }
+}
+
+void Instructions::exception(std::uint8_t vector, std::uint32_t error_code) {
+    if (vector == kUD) return undefined_opcode();
+    core_.deliver(Event::fault(vector, error_code));
+}
+
+/// VMX and SVM instructions come as #UD: the engine has neither.
+void Instructions::undefined_opcode() {
+    const auto in = core_.fetch_instruction();
+    if (in) {
+        const bool intel = core_.model().vendor == Vendor::intel;
+        std::uint32_t opcode = in->opcode;
+        if (opcode == 0x0f01 && in->mod() == 3) opcode = opcode << 8 | in->modrm;
+        Action action;
+        action.instruction_length = in->length;
+        action.opcode = opcode;
+        if (opcode == (intel ? 0x0f01c1u : 0x0f01d9u)) {
+            action.kind = ActionKind::hypercall;
+            if (core_.exits(action)) return;
+        } else if ((opcode >= 0x0f01c2 && opcode <= 0x0f01c4) ||
+                   (opcode >= 0x0f01d8 && opcode <= 0x0f01df) || opcode == 0x0f78 ||
+                   opcode == 0x0f79 || opcode == 0x0f3880 || opcode == 0x0f3881 ||
+                   (opcode == 0x0fc7 && in->reg_field() >= 6 && in->memory)) {
+            action.kind = ActionKind::vmx_instruction;
+            if (core_.exits(action)) return;
+        }
+    }
+    core_.raise(kUD);
+}
+
+void Instructions::simple(ActionKind kind) {
+    const Instruction in = fetch();
+    Action action;
+    action.kind = kind;
+    action.instruction_length = in.length;
+    if (!core_.exits(action)) core_.complete_instruction(in.length);
+}
+
+void Instructions::software_interrupt() {
+    const Instruction in = fetch();
+    Event event;
+    event.instruction_length = in.length;
+    event.type = EventType::software_exception;
+    if (in.opcode == 0xcc) {
+        event.vector = kBP;
+    } else if (in.opcode == 0xce) {
+        if (!(core_.rflags() & 1u << 11)) return core_.complete_instruction(in.length);
+        event.vector = kOF;
+    } else {
+        event.type = EventType::software_interrupt;
+        event.vector = static_cast<std::uint8_t>(in.immediate);
+        const std::uint64_t flags = core_.rflags();
+        // SDM 3B 21.3.3: INT n in virtual-8086 mode needs IOPL 3.
+        if ((flags & rflags::kVM) && (flags & rflags::kIOPL) != rflags::kIOPL)
+            return core_.raise(kGP);
+        Action action;
+        action.kind = ActionKind::software_interrupt;
+        action.number = event.vector;
+        action.instruction_length = in.length;
+        if (core_.exits(action)) return;
+    }
+    core_.deliver(event);
+}
+
+void Instructions::cpuid() {
+    const Instruction in = fetch();
+    Action action;
+    action.kind = ActionKind::cpuid;
+    action.instruction_length = in.length;
+    if (core_.exits(action)) return;
+    const CpuidResult result =
+        core_.native_cpuid(static_cast<std::uint32_t>(core_.gpr(engine::kRax)),
+                           static_cast<std::uint32_t>(core_.gpr(engine::kRcx)));
+    core_.set_gpr(engine::kRax, result.eax);
+    core_.set_gpr(engine::kRbx, result.ebx);
+    core_.set_gpr(engine::kRcx, result.ecx);
+    core_.set_gpr(engine::kRdx, result.edx);
+    core_.complete_instruction(in.length);
+}
+
+void Instructions::halt() {
+    const Instruction in = fetch();
+    Action action;
+    action.kind = ActionKind::hlt;
+    action.instruction_length = in.length;
+    if (core_.exits(action)) return;
+    core_.set_activity(ActivityState::hlt);
+    core_.complete_instruction(in.length);
+}
+
+void Instructions::rdtsc() {
+    const Instruction in = fetch();
+    const bool rdtscp = in.opcode == 0x0f01;
+    if ((core_.cr(4) & cr4::kTSD) && core_.cpl() != 0) return core_.raise(kGP);
+    Action action;
+    action.kind = rdtscp ? ActionKind::rdtscp : ActionKind::rdtsc;
+    action.instruction_length = in.length;
+    if (core_.exits(action)) return;
+    const std::uint64_t tsc = core_.tsc();
+    core_.set_gpr(engine::kRax, tsc & 0xffffffff);
+    core_.set_gpr(engine::kRdx, tsc >> 32);
+    if (rdtscp) core_.set_gpr(engine::kRcx, core_.native_msr(msr::kTscAux) & 0xffffffff);
+    core_.complete_instruction(in.length);
+}
+
+void Instructions::msr(bool write) {
+    const Instruction in = fetch();
+    Action action;
+    action.kind = write ? ActionKind::wrmsr : ActionKind::rdmsr;
+    action.instruction_length = in.length;
+    action.msr = static_cast<std::uint32_t>(core_.gpr(engine::kRcx));
+    action.value = (core_.gpr(engine::kRax) & 0xffffffff) | core_.gpr(engine::kRdx) << 32;
+    if (core_.exits(action)) return;
+    if (write) {
+        if (!core_.write_msr(action.msr, action.value)) return core_.raise(kGP);
+    } else {
+        std::uint64_t value = 0;
+        if (!core_.read_msr(action.msr, value)) return core_.raise(kGP);
+        core_.set_gpr(engine::kRax, value & 0xffffffff);
+        core_.set_gpr(engine::kRdx, value >> 32);
+    }
+    core_.complete_instruction(in.length);
+}
+
+// --- I/O ---
+
+/// SDM 1 19.5: CPL against IOPL, then the TSS's bitmap.
+bool Instructions::io_permitted(std::uint16_t port, unsigned size) {
+    const std::uint64_t flags = core_.rflags();
+    const bool v86 = (flags & rflags::kVM) != 0;
+    if (!(core_.cr(0) & cr0::kPE)) return true;
+    if (!v86 && core_.cpl() <= (flags >> 12 & 3)) return true;
+    const Segment tss = core_.segment(SegmentName::tr);
+    if (tss.limit < 0x67) return false;
+    std::uint16_t base = 0;
+    Event fault;
+    if (core_.access_linear(tss.base + 0x66, reinterpret_cast<std::uint8_t*>(&base), 2,
+                            mmu::Access::read, false, fault) != Core::LinearAccess::done)
+        return false;
+    const std::uint32_t offset = base + port / 8u;
+    if (offset + 1 > tss.limit) return false;
+    std::uint16_t bits = 0;
+    if (core_.access_linear(tss.base + offset, reinterpret_cast<std::uint8_t*>(&bits), 2,
+                            mmu::Access::read, false, fault) != Core::LinearAccess::done)
+        return false;
+    return (bits >> (port % 8) & ((1u << size) - 1)) == 0;
+}
+
+void Instructions::io(const engine::Intercept& intercept) {
+    const Instruction in = fetch();
+    Action action;
+    action.kind = ActionKind::io;
+    action.instruction_length = in.length;
+    action.io.port = intercept.io.port;
+    action.io.size = intercept.io.size;
+    action.io.in = intercept.io.in;
+    action.io.string = in.opcode >= 0x6c && in.opcode <= 0x6f;
+    action.io.rep = action.io.string && (in.rep || in.repne);
+    action.io.immediate = in.opcode >= 0xe4 && in.opcode <= 0xe7;
+    if (!io_permitted(action.io.port, action.io.size)) return core_.raise(kGP);
+    const std::uint64_t mask = action.io.size == 4   ? 0xffffffff
+                               : action.io.size == 2 ? 0xffff
+                                                     : 0xff;
+    action.value = core_.gpr(engine::kRax) & mask;
+    if (core_.exits(action)) return;
+    if (action.io.string) return string_io(in, action);
+    sim::Duration delay = 0;
+    if (action.io.in) {
+        const std::uint64_t value = core_.bus_.read_io(action.io.port, action.io.size,
+                                                       core_.now(), delay) & mask;
+        const std::uint64_t old = core_.gpr(engine::kRax);
+        core_.set_gpr(engine::kRax, action.io.size == 4 ? value : (old & ~mask) | value);
+    } else {
+        core_.bus_.write_io(action.io.port, action.io.size,
+                            static_cast<std::uint32_t>(action.value), core_.now(), delay);
+    }
+    core_.charge(delay);
+    core_.poll_soon();
+    core_.complete_instruction(in.length);
+}
+
+/// One iteration of INS or OUTS; RIP moves on when it was the last.
+void Instructions::string_io(const Instruction& in, const Action& action) {
+    const std::uint64_t mask = in.address_bits == 64
+                                   ? ~std::uint64_t{0}
+                                   : (std::uint64_t{1} << in.address_bits) - 1;
+    const std::uint64_t count = core_.gpr(engine::kRcx) & mask;
+    if (action.io.rep && count == 0) return core_.complete_instruction(in.length);
+    const unsigned index = action.io.in ? engine::kRdi : engine::kRsi;
+    const SegmentName name = action.io.in ? SegmentName::es
+                             : in.segment_override >= 0
+                                 ? static_cast<SegmentName>(in.segment_override)
+                                 : SegmentName::ds;
+    const std::uint64_t offset = core_.gpr(index) & mask;
+    std::uint64_t linear = offset;
+    if (in.address_bits != 64 || name == SegmentName::fs || name == SegmentName::gs)
+        linear += core_.segment(name).base;
+    if (!core_.code_mode().long64) linear &= 0xffffffff;
+    std::uint32_t value = 0;
+    auto* data = reinterpret_cast<std::uint8_t*>(&value);
+    sim::Duration delay = 0;
+    if (action.io.in) {
+        value = core_.bus_.read_io(action.io.port, action.io.size, core_.now(), delay);
+        if (!linear_access(linear, data, action.io.size, mmu::Access::write, false)) return;
+    } else {
+        if (!linear_access(linear, data, action.io.size, mmu::Access::read, false)) return;
+        core_.bus_.write_io(action.io.port, action.io.size, value, core_.now(), delay);
+    }
+    core_.charge(delay);
+    const bool down = (core_.rflags() & 1u << 10) != 0;
+    const std::uint64_t step = down ? ~std::uint64_t{0} * action.io.size : action.io.size;
+    const auto merged = [mask](std::uint64_t old, std::uint64_t fresh) {
+        return mask == 0xffff ? (old & ~mask) | (fresh & mask) : fresh & mask;
+    };
+    core_.set_gpr(index, merged(core_.gpr(index), offset + step));
+    if (action.io.rep) {
+        core_.set_gpr(engine::kRcx, merged(core_.gpr(engine::kRcx), count - 1));
+        if (count > 1) return;
+    }
+    core_.complete_instruction(in.length);
+}
+
+// --- control and debug registers ---
+
+void Instructions::control_register(InterceptCode code) {
+    const Instruction in = fetch();
+    const bool write = code >= InterceptCode::cr_write;
+    Action action;
+    action.instruction_length = in.length;
+    action.number = static_cast<std::uint8_t>(static_cast<unsigned>(code) & 0xf);
+    if (in.opcode == 0x0f06) {  // CLTS
+        action.kind = ActionKind::clts;
+        if (core_.exits(action)) return;
+        core_.set_cr(0, core_.cr(0) & ~cr0::kTS);
+        return core_.complete_instruction(in.length);
+    }
+    if (in.opcode == 0x0f01) {  // SMSW, LMSW
+        action.kind = write ? ActionKind::lmsw : ActionKind::smsw;
+        action.linear = in.memory ? operand_linear(in) : 0;
+        std::uint16_t word = 0;
+        if (!write) {
+            const std::uint64_t visible = core_.guest_ != nullptr
+                                              ? core_.guest_->visible_cr(0, core_.cr(0))
+                                              : core_.cr(0);
+            word = static_cast<std::uint16_t>(visible);
+            if (in.memory) {
+                if (!write_operand(action.linear, reinterpret_cast<std::uint8_t*>(&word), 2)) return;
+            } else {
+                core_.set_gpr(in.rm(), in.rex & 8        ? visible
+                                       : in.operand16 ? (core_.gpr(in.rm()) & ~0xffffull) | word
+                                                      : visible & 0xffffffff);
+            }
+            return core_.complete_instruction(in.length);
+        }
+        if (!in.memory) word = static_cast<std::uint16_t>(core_.gpr(in.rm()));
+        else if (!read_operand(in, action.linear, reinterpret_cast<std::uint8_t*>(&word), 2)) return;
+        action.value = word;
+        if (core_.exits(action)) return;
+        // SDM 2A LMSW: PE can be set, not cleared.
+        const std::uint64_t value =
+            (core_.cr(0) & ~std::uint64_t{0xe}) | (word & 0xf) | (core_.cr(0) & cr0::kPE);
+        if (!core_.write_cr_checked(0, value)) return core_.raise(kGP);
+        return core_.complete_instruction(in.length);
+    }
+    action.kind = write ? ActionKind::cr_write : ActionKind::cr_read;
+    action.gpr = static_cast<std::uint8_t>(in.rm());
+    // APM 3 MOV CRn: LOCK makes CR0 into CR8 where the processor announces it.
+    if (in.lock && action.number == 0) action.number = 8;
+    if (write) {
+        action.value = core_.gpr(action.gpr);
+        if (!core_.code_mode().long64) action.value &= 0xffffffff;
+        return move_to_cr(action, in.length);
+    }
+    if (core_.exits(action)) return;
+    const std::uint64_t real = core_.cr(action.number);
+    core_.set_gpr(action.gpr,
+                  core_.guest_ != nullptr ? core_.guest_->visible_cr(action.number, real) : real);
+    core_.complete_instruction(in.length);
+}
+
+void Instructions::move_to_cr(const Action& action, unsigned length) {
+    if (core_.exits(action)) return;
+    const std::uint64_t value =
+        core_.guest_ != nullptr
+            ? core_.guest_->written_cr(action.number, core_.cr(action.number), action.value)
+            : action.value;
+    if (!core_.write_cr_checked(action.number, value)) return core_.raise(kGP);
+    core_.complete_instruction(length);
+}
+
+void Instructions::debug_register(bool write) {  // SDM 3B 18.2
+    const Instruction in = fetch();
+    unsigned number = in.reg_field();
+    if (number == 4 || number == 5) {
+        if (core_.cr(4) & cr4::kDE) return core_.raise(kUD);
+        number += 2;
+    }
+    Action action;
+    action.kind = write ? ActionKind::dr_write : ActionKind::dr_read;
+    action.instruction_length = in.length;
+    action.number = static_cast<std::uint8_t>(number);
+    action.gpr = static_cast<std::uint8_t>(in.rm());
+    action.value = core_.gpr(in.rm());
+    if (core_.exits(action)) return;
+    constexpr std::uint64_t kGd = 1u << 13;
+    if (core_.dr(7) & kGd) {
+        core_.set_dr(7, core_.dr(7) & ~kGd);
+        Event event = Event::fault(kDB);
+        event.address = std::uint64_t{1} << 13;  // DR6.BD
+        return core_.deliver(event);
+    }
+    if (!write) {
+        core_.set_gpr(in.rm(), core_.dr(number));
+        return core_.complete_instruction(in.length);
+    }
+    std::uint64_t value = action.value;
+    if (!core_.code_mode().long64) value &= 0xffffffff;
+    if (number >= 6 && value >> 32) return core_.raise(kGP);
+    if (number == 6) value = (value & 0xe00f) | 0xffff0ff0;
+    if (number == 7) value = (value & 0xffff2bff) | 0x400;
+    core_.set_dr(number, value);
+    core_.complete_instruction(in.length);
+}
+
+void Instructions::invlpg() {
+    const Instruction in = fetch();
+    Action action;
+    action.kind = ActionKind::invlpg;
+    action.instruction_length = in.length;
+    action.linear = operand_linear(in);
+    if (core_.exits(action)) return;
+    core_.flush_tlb_page(action.linear);
+    core_.complete_instruction(in.length);
+}
+
+// --- descriptor tables ---
+
+std::uint64_t Instructions::operand_linear(const Instruction& in) const {
+    const std::uint64_t offset = effective_offset(in, core_, core_.rip() + in.length);
+    const SegmentName name = operand_segment(in);
+    const bool long64 = core_.code_mode().long64;
+    if (long64 && name != SegmentName::fs && name != SegmentName::gs) return offset;
+    const std::uint64_t linear = core_.segment(name).base + offset;
+    return long64 ? linear : linear & 0xffffffff;
+}
+
+/// False: the fault has been delivered.
+bool Instructions::linear_access(std::uint64_t linear, std::uint8_t* data, std::size_t size,
+                                 mmu::Access access, bool system) {
+    Event fault;
+    const bool user = !system && core_.cpl() == 3;
+    switch (core_.access_linear(linear, data, size, access, user, fault)) {
+        case Core::LinearAccess::done: return true;
+        case Core::LinearAccess::fault: core_.deliver(fault); return false;
+        case Core::LinearAccess::nested: {
+            Action action;
+            action.kind = ActionKind::nested_page_fault;
+            action.linear = linear;
+            action.fault = &core_.nested_fault_;
+            SIM_ASSERT(core_.exits(action));
+            return false;
+        }
+    }
+    return false;
+}
+
+bool Instructions::read_operand(const Instruction&, std::uint64_t linear, std::uint8_t* data,
+                                std::size_t size) {
+    return linear_access(linear, data, size, mmu::Access::read, false);
+}
+
+bool Instructions::write_operand(std::uint64_t linear, std::uint8_t* data, std::size_t size) {
+    return linear_access(linear, data, size, mmu::Access::write, false);
+}
+
+void Instructions::table_register(InterceptCode code) {
+    const Instruction in = fetch();
+    Action action;
+    const bool local = code == InterceptCode::ldtr_read || code == InterceptCode::tr_read ||
+                       code == InterceptCode::ldtr_write || code == InterceptCode::tr_write;
+    action.kind = local ? ActionKind::ldtr_tr_access : ActionKind::gdtr_idtr_access;
+    action.instruction_length = in.length;
+    action.opcode = in.opcode << 8 | in.modrm;
+    action.linear = in.memory ? operand_linear(in) : 0;
+    if (core_.exits(action)) return;
+    const std::size_t pointer = core_.code_mode().long64 ? 8 : 4;
+    std::array<std::uint8_t, 10> image{};
+    switch (code) {
+        case InterceptCode::gdtr_write:
+        case InterceptCode::idtr_write: {
+            if (!read_operand(in, action.linear, image.data(), 2 + pointer)) return;
+            TableRegister table;
+            std::memcpy(&table.limit, image.data(), 2);
+            std::memcpy(&table.base, image.data() + 2, pointer);
+            if (pointer == 4 && in.operand16) table.base &= 0xffffff;
+            if (!is_canonical(table.base)) return core_.raise(kGP);
+            if (code == InterceptCode::gdtr_write) core_.set_gdtr(table);
+            else core_.set_idtr(table);
+            break;
+        }
+        case InterceptCode::gdtr_read:
+        case InterceptCode::idtr_read: {
+            const TableRegister table =
+                code == InterceptCode::gdtr_read ? core_.gdtr() : core_.idtr();
+            std::memcpy(image.data(), &table.limit, 2);
+            std::memcpy(image.data() + 2, &table.base, pointer);
+            if (!write_operand(action.linear, image.data(), 2 + pointer)) return;
+            break;
+        }
+        case InterceptCode::ldtr_read:
+        case InterceptCode::tr_read: {
+            std::uint16_t selector = core_.segment(code == InterceptCode::ldtr_read
+                                                       ? SegmentName::ldtr
+                                                       : SegmentName::tr).selector;
+            if (in.memory) {
+                if (!write_operand(action.linear, reinterpret_cast<std::uint8_t*>(&selector), 2))
+                    return;
+            } else {
+                core_.set_gpr(in.rm(), in.operand16
+                                           ? (core_.gpr(in.rm()) & ~0xffffull) | selector
+                                           : selector);
+            }
+            break;
+        }
+        default: return load_system_segment(in, code == InterceptCode::tr_write);
+    }
+    core_.complete_instruction(in.length);
+}
+
+/// LLDT and LTR (SDM 2A).
+void Instructions::load_system_segment(const Instruction& in, bool task) {
+    std::uint16_t selector = 0;
+    if (!in.memory) selector = static_cast<std::uint16_t>(core_.gpr(in.rm()));
+    else if (!read_operand(in, operand_linear(in), reinterpret_cast<std::uint8_t*>(&selector), 2))
+        return;
+    const SegmentName name = task ? SegmentName::tr : SegmentName::ldtr;
+    if ((selector & ~3) == 0) {
+        if (task) return core_.raise(kGP);
+        Segment null;
+        null.selector = selector;
+        null.access_rights = static_cast<std::uint32_t>(ar::UNUSABLE::kMask);
+        core_.set_segment(name, null);
+        return core_.complete_instruction(in.length);
+    }
+    const std::uint32_t error = selector & ~3u;
+    const TableRegister gdt = core_.gdtr();
+    const bool wide = (core_.efer() & efer::kLMA) != 0;
+    const std::uint32_t size = wide ? 16 : 8;
+    if ((selector & 4) || (selector & ~7u) + size - 1 > gdt.limit) return core_.raise(kGP, error);
+    const std::uint64_t linear = gdt.base + (selector & ~7u);
+    std::array<std::uint64_t, 2> raw{};
+    if (!linear_access(linear, reinterpret_cast<std::uint8_t*>(raw.data()), size, mmu::Access::read,
+                       true))
+        return;
+    const Descriptor descriptor(raw[0]);
+    const bool right_type = task ? descriptor.type() == 9 || (!wide && descriptor.type() == 1)
+                                 : descriptor.type() == 2;
+    if (!descriptor.is_system() || !right_type) return core_.raise(kGP, error);
+    if (!descriptor.present()) return core_.raise(kNP, error);
+    Segment segment = descriptor.load(selector);
+    segment.access_rights = descriptor.access_rights();
+    if (wide) segment.base |= raw[1] << 32;
+    if (task) {
+        raw[0] |= std::uint64_t{1} << 41;  // busy
+        if (!linear_access(linear, reinterpret_cast<std::uint8_t*>(raw.data()), 8,
+                           mmu::Access::write, true))
+            return;
+        segment.access_rights |= 2;
+    }
+    core_.set_segment(name, segment);
+    core_.complete_instruction(in.length);
+}
+
+// --- fast system calls ---
+
+namespace {
+
+Segment flat_code(std::uint16_t selector, unsigned dpl, bool long64) {
+    const std::uint32_t rights = 0x809b | dpl << 5 | (long64 ? 0x2000u : 0x4000u);
+    return {selector, 0xffffffff, 0, rights};
+}
+Segment flat_data(std::uint16_t selector, unsigned dpl) {
+    return {selector, 0xffffffff, 0, 0xc093 | dpl << 5};
+}
+
+}  // namespace
+
+void Instructions::syscall() {  // SDM 2B SYSCALL; APM 3 SYSCALL
+    const std::uint64_t efer_value = core_.efer();
+    const CodeMode mode = core_.code_mode();
+    const bool intel = core_.model().vendor == Vendor::intel;
+    if (!(efer_value & efer::kSCE) || (intel && !mode.long64)) return core_.raise(kUD);
+    const std::uint64_t star = core_.native_msr(msr::kStar);
+    const std::uint64_t next = core_.rip() + 2;
+    const std::uint64_t flags = core_.rflags();
+    const auto cs = static_cast<std::uint16_t>(star >> 32 & 0xfffc);
+    core_.set_gpr(engine::kRcx, next);
+    if (efer_value & efer::kLMA) {
+        core_.set_gpr(engine::kR8 + 3, flags & ~rflags::kRF);
+        const std::uint64_t mask = core_.native_msr(msr::kFmask) | rflags::kRF;
+        core_.set_segment(SegmentName::cs, flat_code(cs, 0, true));
+        core_.set_segment(SegmentName::ss, flat_data(static_cast<std::uint16_t>(cs + 8), 0));
+        core_.set_rip(core_.native_msr(mode.long64 ? msr::kLstar : msr::kCstar));
+        core_.set_rflags(flags & ~mask);
+    } else {
+        core_.set_segment(SegmentName::cs, flat_code(cs, 0, false));
+        core_.set_segment(SegmentName::ss, flat_data(static_cast<std::uint16_t>(cs + 8), 0));
+        core_.set_rip(star & 0xffffffff);
+        core_.set_rflags(flags & ~(rflags::kVM | rflags::kIF | rflags::kRF));
+    }
+    core_.set_interrupt_shadow(false);
+}
+
+void Instructions::sysenter() {  // SDM 2B SYSENTER
+    const std::uint64_t cs = core_.native_msr(msr::kSysenterCs);
+    const bool amd_long =
+        core_.model().vendor == Vendor::amd && (core_.efer() & efer::kLMA) != 0;
+    if (amd_long) return core_.raise(kUD);  // APM 3 SYSENTER: illegal in long mode
+    if (!(core_.cr(0) & cr0::kPE) || (cs & 0xfffc) == 0) return core_.raise(kGP);
+    const bool wide = (core_.efer() & efer::kLMA) != 0;
+    core_.set_rflags(core_.rflags() & ~(rflags::kVM | rflags::kIF));
+    const std::uint64_t rsp = core_.native_msr(msr::kSysenterEsp);
+    const std::uint64_t rip = core_.native_msr(msr::kSysenterEip);
+    core_.set_segment(SegmentName::cs,
+                      flat_code(static_cast<std::uint16_t>(cs & 0xfffc), 0, wide));
+    core_.set_segment(SegmentName::ss, flat_data(static_cast<std::uint16_t>((cs & 0xfffc) + 8), 0));
+    core_.set_gpr(engine::kRsp, wide ? rsp : rsp & 0xffffffff);
+    core_.set_rip(wide ? rip : rip & 0xffffffff);
+    core_.set_interrupt_shadow(false);
+}
+
+void Instructions::sysexit() {  // SDM 2B SYSEXIT
+    const Instruction in = fetch();
+    const std::uint64_t cs = core_.native_msr(msr::kSysenterCs);
+    if (core_.model().vendor == Vendor::amd && (core_.efer() & efer::kLMA))
+        return core_.raise(kUD);
+    if (!(core_.cr(0) & cr0::kPE) || core_.cpl() != 0 || (cs & 0xfffc) == 0)
+        return core_.raise(kGP);
+    const bool wide = (in.rex & 8) != 0;
+    const auto selector = static_cast<std::uint16_t>((cs & 0xfffc) + (wide ? 32 : 16) + 3);
+    const std::uint64_t rip = core_.gpr(engine::kRdx), rsp = core_.gpr(engine::kRcx);
+    if (wide && (!is_canonical(rip) || !is_canonical(rsp))) return core_.raise(kGP);
+    core_.set_segment(SegmentName::cs, flat_code(selector, 3, wide));
+    core_.set_segment(SegmentName::ss,
+                      flat_data(static_cast<std::uint16_t>(selector + 8), 3));
+    core_.set_gpr(engine::kRsp, wide ? rsp : rsp & 0xffffffff);
+    core_.set_rip(wide ? rip : rip & 0xffffffff);
+    core_.set_interrupt_shadow(false);
+}
+
+}  // namespace hvsim::cpu

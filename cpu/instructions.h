@@ -1,0 +1,47 @@
+#pragma once
+// The instructions that the engine hands over: intercepted by a guest's controls, or performed here
+// by the manual.
+#include "cpu/core.h"
+
+namespace hvsim::cpu {
+
+class Instructions {
+  public:
+    explicit Instructions(Core& core) : core_(core) {}
+    /// RIP is on the instruction, nothing was executed.
+    void handle(const engine::Intercept& intercept);
+
+  private:
+    void exception(std::uint8_t vector, std::uint32_t error_code);
+    void undefined_opcode();
+    void software_interrupt();
+    void cpuid();
+    void halt();
+    void rdtsc();
+    void msr(bool write);
+    void io(const engine::Intercept& intercept);
+    void string_io(const Instruction& in, const Action& action);
+    bool io_permitted(std::uint16_t port, unsigned size);
+    void control_register(engine::InterceptCode code);
+    void move_to_cr(const Action& action, unsigned length);
+    void debug_register(bool write);
+    void invlpg();
+    void table_register(engine::InterceptCode code);
+    void load_system_segment(const Instruction& in, bool task);
+    void simple(ActionKind kind);
+    void syscall();
+    void sysenter();
+    void sysexit();
+
+    std::uint64_t operand_linear(const Instruction& in) const;
+    bool read_operand(const Instruction& in, std::uint64_t linear, std::uint8_t* data,
+                      std::size_t size);
+    bool write_operand(std::uint64_t linear, std::uint8_t* data, std::size_t size);
+    bool linear_access(std::uint64_t linear, std::uint8_t* data, std::size_t size,
+                       mmu::Access access, bool system);
+    Instruction fetch();
+
+    Core& core_;
+};
+
+}  // namespace hvsim::cpu

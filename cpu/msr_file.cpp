@@ -1,0 +1,146 @@
+#include "cpu/msr_file.h"
+
+#include "cpu/vmx/capabilities.h"
+
+namespace hvsim::cpu {
+namespace {
+
+constexpr std::uint64_t kFeatureControlLock = 1u << 0, kFeatureControlVmx = 1u << 2;
+constexpr std::uint64_t kFeatureControlValid = kFeatureControlLock | 1u << 1 | kFeatureControlVmx;
+constexpr std::uint64_t kMtrrCapValue = 10 | 1u << 8 | 1u << 10;  // ten variable, fixed, WC
+constexpr std::uint64_t kVmCrLock = 1u << 3, kVmCrSvmDisable = 1u << 4;
+
+constexpr bool is_mtrr_type(std::uint64_t type) noexcept {
+    return type == 0 || type == 1 || (type >= 4 && type <= 6);
+}
+
+/// Position in the array of fixed-range MTRRs, or -1.
+constexpr int fixed_index(std::uint32_t number) noexcept {
+    if (number == msr::kMtrrFix64K) return 0;
+    if (number == msr::kMtrrFix16K8 || number == msr::kMtrrFix16KA)
+        return static_cast<int>(number - msr::kMtrrFix16K8) + 1;
+    if (number >= msr::kMtrrFix4K0 && number <= msr::kMtrrFix4K7)
+        return static_cast<int>(number - msr::kMtrrFix4K0) + 3;
+    return -1;
+}
+
+}  // namespace
+
+bool is_valid_pat(std::uint64_t value) noexcept {
+    for (unsigned i = 0; i < 8; ++i) {
+        const std::uint64_t type = value >> (8 * i) & 0xff;
+        if (!is_mtrr_type(type) && type != 7) return false;
+    }
+    return true;
+}
+
+bool MsrFile::read(std::uint32_t number, std::uint64_t& value) const noexcept {
+    if (const int fixed = fixed_index(number); fixed >= 0) {
+        value = mtrr_fixed_[static_cast<std::size_t>(fixed)];
+        return true;
+    }
+    if (number >= msr::kMtrrPhysBase0 && number <= msr::kMtrrPhysMask9) {
+        value = mtrr_variable_[number - msr::kMtrrPhysBase0];
+        return true;
+    }
+    const bool intel = model_.vendor == Vendor::intel;
+    switch (number) {
+        case msr::kBiosUpdateSignature: value = 0; return true;
+        case msr::kMtrrCap: value = kMtrrCapValue; return true;
+        case msr::kMtrrDefType: value = mtrr_def_type_; return true;
+        case msr::kMcgCap: value = 0; return true;  // no banks (SDM 3B 16.3.1.1)
+        case msr::kMcgStatus: value = mcg_status_; return true;
+        case msr::kDebugCtl: value = 0; return true;
+        default: break;
+    }
+    if (intel) {
+        switch (number) {
+            case msr::kFeatureControl: value = feature_control_; return virtualization_;
+            case msr::kMiscEnable: value = misc_enable_; return true;
+            case msr::kPlatformInfo: value = 0; return true;
+            default: break;
+        }
+        if (virtualization_ && number >= msr::kVmxBasic && number <= msr::kVmxLast)
+            return vmx::capability_msr(number, value);
+        return false;
+    }
+    switch (number) {
+        case msr::kAmdHwcr: value = hwcr_; return true;
+        case msr::kAmdSysCfg: value = syscfg_; return true;
+        case msr::kAmdVmCr: value = vm_cr_; return virtualization_;
+        case msr::kAmdVmHsavePa: value = vm_hsave_pa_; return virtualization_;
+        default: return false;
+    }
+}
+
+bool MsrFile::write_mtrr(std::uint32_t number, std::uint64_t value) noexcept {
+    const std::uint64_t address_mask =
+        ((std::uint64_t{1} << model_.physical_address_bits) - 1) & ~std::uint64_t{0xfff};
+    if (const int fixed = fixed_index(number); fixed >= 0) {
+        for (unsigned i = 0; i < 8; ++i)
+            if (!is_mtrr_type(value >> (8 * i) & 0xff)) return false;
+        mtrr_fixed_[static_cast<std::size_t>(fixed)] = value;
+        return true;
+    }
+    if (number == msr::kMtrrDefType) {
+        if ((value & ~std::uint64_t{0xcff}) != 0 || !is_mtrr_type(value & 0xff)) return false;
+        mtrr_def_type_ = value;
+        return true;
+    }
+    const bool is_mask = (number & 1) != 0;
+    const std::uint64_t low = is_mask ? 0x800 : 0xff;
+    if ((value & ~(address_mask | low)) != 0) return false;
+    if (!is_mask && !is_mtrr_type(value & 0xff)) return false;
+    mtrr_variable_[number - msr::kMtrrPhysBase0] = value;
+    return true;
+}
+
+bool MsrFile::write_amd(std::uint32_t number, std::uint64_t value) noexcept {
+    switch (number) {
+        case msr::kAmdHwcr: hwcr_ = value; return true;
+        case msr::kAmdSysCfg: syscfg_ = value; return true;
+        case msr::kAmdVmCr: {  // APM 2 15.30.1: bits above 4 are reserved
+            if (!virtualization_ || (value & ~std::uint64_t{0x1f}) != 0) return false;
+            // While LOCK is 1, LOCK and SVMDIS ignore writes.
+            if (vm_cr_ & kVmCrLock)
+                value = (value & ~(kVmCrLock | kVmCrSvmDisable)) |
+                        (vm_cr_ & (kVmCrLock | kVmCrSvmDisable));
+            vm_cr_ = value;
+            return true;
+        }
+        case msr::kAmdVmHsavePa:  // APM 2 15.30.4: page aligned, implemented bits
+            if (!virtualization_ || (value & 0xfff) != 0 || value >> model_.physical_address_bits)
+                return false;
+            vm_hsave_pa_ = value;
+            return true;
+        default: return false;
+    }
+}
+
+bool MsrFile::write(std::uint32_t number, std::uint64_t value) noexcept {
+    if (fixed_index(number) >= 0 || number == msr::kMtrrDefType ||
+        (number >= msr::kMtrrPhysBase0 && number <= msr::kMtrrPhysMask9))
+        return write_mtrr(number, value);
+    switch (number) {
+        case msr::kBiosUpdateSignature: return true;
+        case msr::kMcgStatus:
+            if (value != 0) return false;
+            mcg_status_ = 0;
+            return true;
+        case msr::kDebugCtl: return value == 0;
+        default: break;
+    }
+    if (model_.vendor == Vendor::amd) return write_amd(number, value);
+    switch (number) {
+        case msr::kFeatureControl:  // SDM 3C 24.7: writable until locked
+            if (!virtualization_ || (feature_control_ & kFeatureControlLock) != 0 ||
+                (value & ~kFeatureControlValid) != 0)
+                return false;
+            feature_control_ = value;
+            return true;
+        case msr::kMiscEnable: misc_enable_ = value; return true;
+        default: return false;
+    }
+}
+
+}  // namespace hvsim::cpu

@@ -1,0 +1,84 @@
+#include "cpu/vmx/capabilities.h"
+
+#include "cpu/vmx/spec/fields.h"
+
+namespace hvsim::cpu::vmx {
+namespace {
+
+// Bits of the default1 class (SDM 3D A.2): reserved, must be 1 unless the TRUE MSRs say otherwise.
+constexpr std::uint32_t kPinDefault1 = 0x00000016, kPrimaryDefault1 = 0x0401e172,
+                        kExitDefault1 = 0x00036dff, kEntryDefault1 = 0x000011ff;
+// Of these the TRUE MSRs allow 0 for CR3-load and CR3-store exiting and the debug controls.
+constexpr std::uint32_t kPrimaryTrue1 =
+    kPrimaryDefault1 & ~(primary::kCr3LoadExiting | primary::kCr3StoreExiting);
+constexpr std::uint32_t kExitTrue1 = kExitDefault1 & ~exit_control::kSaveDebugControls;
+constexpr std::uint32_t kEntryTrue1 = kEntryDefault1 & ~entry_control::kLoadDebugControls;
+
+constexpr std::uint64_t pack(std::uint32_t must, std::uint32_t may) {
+    return static_cast<std::uint64_t>(may) << 32 | must;
+}
+
+}  // namespace
+
+const ControlCapability kPinControls{
+    kPinDefault1, kPinDefault1 | pin::kExternalInterruptExiting | pin::kNmiExiting |
+                      pin::kVirtualNmis};
+const ControlCapability kPrimaryControls{
+    kPrimaryTrue1,
+    kPrimaryDefault1 | primary::kInterruptWindowExiting | primary::kTscOffsetting |
+        primary::kHltExiting | primary::kInvlpgExiting | primary::kMwaitExiting |
+        primary::kRdpmcExiting | primary::kRdtscExiting | primary::kCr8LoadExiting |
+        primary::kCr8StoreExiting | primary::kMovDrExiting | primary::kUnconditionalIoExiting |
+        primary::kIoBitmaps | primary::kMsrBitmaps | primary::kMonitorExiting |
+        primary::kPauseExiting | primary::kSecondaryControls};
+const ControlCapability kSecondaryControls{
+    0, secondary::kEpt | secondary::kDescriptorTableExiting | secondary::kRdtscp |
+           secondary::kVpid | secondary::kWbinvdExiting | secondary::kUnrestrictedGuest |
+           secondary::kModeBasedExecute};
+const ControlCapability kExitControls{
+    kExitTrue1, kExitDefault1 | exit_control::kHostAddressSpace64 |
+                    exit_control::kAcknowledgeInterrupt | exit_control::kSavePat |
+                    exit_control::kLoadPat | exit_control::kSaveEfer | exit_control::kLoadEfer};
+const ControlCapability kEntryControls{
+    kEntryTrue1, kEntryDefault1 | entry_control::kIa32eGuest | entry_control::kLoadPat |
+                     entry_control::kLoadEfer};
+
+std::uint64_t ept_vpid_capability() noexcept {
+    constexpr std::uint64_t kExecuteOnly = 1u << 0, kWalk4 = 1u << 6, kUncacheable = 1u << 8,
+                            kWriteBack = 1u << 14, kPages2M = 1u << 16, kPages1G = 1u << 17,
+                            kInvept = 1u << 20, kAccessedDirty = 1u << 21,
+                            kInveptSingle = 1u << 25, kInveptAll = 1u << 26;
+    constexpr std::uint64_t kInvvpid = std::uint64_t{1} << 32, kInvvpidTypes = std::uint64_t{0xf} << 40;
+    return kExecuteOnly | kWalk4 | kUncacheable | kWriteBack | kPages2M | kPages1G | kInvept |
+           kAccessedDirty | kInveptSingle | kInveptAll | kInvvpid | kInvvpidTypes;
+}
+
+bool capability_msr(std::uint32_t number, std::uint64_t& value) noexcept {
+    constexpr std::uint64_t kBasic = kRevision | static_cast<std::uint64_t>(kRegionSize) << 32 |
+                                     std::uint64_t{6} << 50 | std::uint64_t{1} << 54 |
+                                     std::uint64_t{1} << 55;
+    switch (number) {
+        case 0x480: value = kBasic; return true;
+        case 0x481: value = pack(kPinDefault1, kPinControls.may_be_one); return true;
+        case 0x482: value = pack(kPrimaryDefault1, kPrimaryControls.may_be_one); return true;
+        case 0x483: value = pack(kExitDefault1, kExitControls.may_be_one); return true;
+        case 0x484: value = pack(kEntryDefault1, kEntryControls.may_be_one); return true;
+        case 0x485:  // A.6: EFER.LMA stored, activity states HLT, shutdown, wait-for-SIPI, 4 CR3 targets
+            value = 1u << 5 | 7u << 6 | 4u << 16;
+            return true;
+        case 0x486: value = kCr0Fixed0; return true;
+        case 0x487: value = kCr0Fixed1; return true;
+        case 0x488: value = kCr4Fixed0; return true;
+        case 0x489: value = 0x003727ff; return true;
+        case 0x48a: value = FIELD_INDEX::kMask & 0x2e; return true;
+        case 0x48b: value = pack(0, kSecondaryControls.may_be_one); return true;
+        case 0x48c: value = ept_vpid_capability(); return true;
+        case 0x48d: value = pack(kPinControls.must_be_one, kPinControls.may_be_one); return true;
+        case 0x48e: value = pack(kPrimaryControls.must_be_one, kPrimaryControls.may_be_one); return true;
+        case 0x48f: value = pack(kExitControls.must_be_one, kExitControls.may_be_one); return true;
+        case 0x490: value = pack(kEntryControls.must_be_one, kEntryControls.may_be_one); return true;
+        default: return false;
+    }
+}
+
+}  // namespace hvsim::cpu::vmx

@@ -1,0 +1,33 @@
+#pragma once
+// What this processor's VMX can do: the capability MSRs (SDM 3D appendix A), from one place that the
+// entry checks use as well.
+#include <cstdint>
+
+namespace hvsim::cpu::vmx {
+
+inline constexpr std::uint32_t kRevision = 0x48560001;
+inline constexpr std::uint32_t kRegionSize = 4096;
+
+/// Settings that a control word may have: bits that must be 1 and bits that may be 1.
+struct ControlCapability {
+    std::uint32_t must_be_one;
+    std::uint32_t may_be_one;
+    constexpr bool allows(std::uint32_t value) const noexcept {
+        return (value & must_be_one) == must_be_one && (value & ~may_be_one) == 0;
+    }
+};
+
+extern const ControlCapability kPinControls, kPrimaryControls, kSecondaryControls, kExitControls,
+    kEntryControls;
+
+/// CR0 and CR4 bits fixed in VMX operation (A.7, A.8).
+inline constexpr std::uint64_t kCr0Fixed0 = 0x80000021, kCr0Fixed1 = 0xffffffff;
+inline constexpr std::uint64_t kCr4Fixed0 = 0x2000;
+
+/// IA32_VMX_EPT_VPID_CAP (A.10).
+std::uint64_t ept_vpid_capability() noexcept;
+
+/// Reads an MSR of 0x480-0x491; false: not implemented (#GP).
+bool capability_msr(std::uint32_t number, std::uint64_t& value) noexcept;
+
+}  // namespace hvsim::cpu::vmx

@@ -1,0 +1,361 @@
+// The checks of VM entry (SDM 3C 27.2, 27.3.1). Each rule has a number of its own, its section, the
+// field that it is about and what it demands; the first broken one is reported.
+#include "cpu/descriptor.h"
+#include "cpu/msr_file.h"
+#include "cpu/vmx/capabilities.h"
+#include "cpu/vmx/guest.h"
+
+namespace hvsim::cpu::vmx {
+namespace {
+
+/// Collects the first broken rule.
+class Rules {
+  public:
+    Rules(const Guest& guest, EntryFailure& failure) : guest_(guest), failure_(failure) {}
+
+    std::uint64_t operator[](Field field) const { return guest_.read(field); }
+
+    /// Rule `number` of `section`: `holds`, or else `field` is to blame.
+    void demand(std::uint32_t number, std::string_view section, Field field, bool holds,
+                std::string_view text) {
+        if (holds || failed_) return;
+        failed_ = true;
+        failure_ = {number, section, text, field, guest_.read(field)};
+    }
+    bool passed() const noexcept { return !failed_; }
+
+  private:
+    const Guest& guest_;
+    EntryFailure& failure_;
+    bool failed_ = false;
+};
+
+constexpr unsigned kPhysicalBits = 46;
+
+bool is_canonical(std::uint64_t address) noexcept {
+    const auto high = static_cast<std::int64_t>(address) >> 47;
+    return high == 0 || high == -1;
+}
+bool is_page_address(std::uint64_t address) noexcept {
+    return (address & 0xfff) == 0 && address >> kPhysicalBits == 0;
+}
+bool unusable(std::uint64_t rights) noexcept { return ar::UNUSABLE::test(rights); }
+
+void check_execution_controls(Rules& rules, std::uint32_t pins, std::uint32_t primaries,
+                              std::uint32_t secondaries) {
+    constexpr std::string_view kSection = "27.2.1.1";
+    using F = Field;
+    rules.demand(101, kSection, F::PIN_BASED_CONTROLS, kPinControls.allows(pins),
+                 "reserved bits as IA32_VMX_TRUE_PINBASED_CTLS says");
+    rules.demand(102, kSection, F::PRIMARY_CONTROLS, kPrimaryControls.allows(primaries),
+                 "reserved bits as IA32_VMX_TRUE_PROCBASED_CTLS says");
+    rules.demand(103, kSection, F::SECONDARY_CONTROLS, kSecondaryControls.allows(secondaries),
+                 "reserved bits as IA32_VMX_PROCBASED_CTLS2 says");
+    rules.demand(104, kSection, F::CR3_TARGET_COUNT, rules[F::CR3_TARGET_COUNT] <= 4,
+                 "at most 4 CR3 targets");
+    if (primaries & primary::kIoBitmaps) {
+        rules.demand(105, kSection, F::IO_BITMAP_A, is_page_address(rules[F::IO_BITMAP_A]),
+                     "a page-aligned physical address");
+        rules.demand(106, kSection, F::IO_BITMAP_B, is_page_address(rules[F::IO_BITMAP_B]),
+                     "a page-aligned physical address");
+    }
+    if (primaries & primary::kMsrBitmaps)
+        rules.demand(107, kSection, F::MSR_BITMAPS, is_page_address(rules[F::MSR_BITMAPS]),
+                     "a page-aligned physical address");
+    rules.demand(108, kSection, F::PIN_BASED_CONTROLS,
+                 (pins & pin::kNmiExiting) || !(pins & pin::kVirtualNmis),
+                 "virtual NMIs need NMI exiting");
+    rules.demand(109, kSection, F::PRIMARY_CONTROLS,
+                 (pins & pin::kVirtualNmis) || !(primaries & primary::kNmiWindowExiting),
+                 "NMI-window exiting needs virtual NMIs");
+    if (secondaries & secondary::kVpid)
+        rules.demand(110, kSection, F::VPID, rules[F::VPID] != 0, "a VPID other than 0");
+    if (secondaries & secondary::kEpt) {
+        const std::uint64_t eptp = rules[F::EPT_POINTER];
+        const std::uint64_t type = eptp & 7;
+        rules.demand(111, kSection, F::EPT_POINTER, type == 0 || type == 6,
+                     "EPT memory type uncacheable or write-back");
+        rules.demand(112, kSection, F::EPT_POINTER, (eptp >> 3 & 7) == 3,
+                     "EPT page-walk length of 4");
+        rules.demand(113, kSection, F::EPT_POINTER,
+                     (eptp & 0xf80) == 0 && eptp >> kPhysicalBits == 0,
+                     "reserved bits 11:7 and above the physical-address width 0");
+    } else {
+        rules.demand(114, kSection, F::SECONDARY_CONTROLS,
+                     !(secondaries & (secondary::kUnrestrictedGuest | secondary::kModeBasedExecute)),
+                     "unrestricted guest and mode-based execute control need EPT");
+    }
+}
+
+void check_event_injection(Rules& rules, std::uint32_t secondaries) {
+    constexpr std::string_view kSection = "27.2.1.3";
+    using F = Field;
+    const std::uint64_t info = rules[F::ENTRY_INTERRUPTION_INFO];
+    if (!interruption::VALID::test(info)) return;
+    const auto type = static_cast<EventType>(interruption::TYPE::get(info));
+    const std::uint64_t vector = interruption::VECTOR::get(info);
+    rules.demand(121, kSection, F::ENTRY_INTERRUPTION_INFO,
+                 static_cast<unsigned>(type) != 1 && static_cast<unsigned>(type) != 7,
+                 "an interruption type that is not reserved");
+    rules.demand(122, kSection, F::ENTRY_INTERRUPTION_INFO,
+                 type != EventType::nmi || vector == kNmi, "vector 2 for an NMI");
+    rules.demand(123, kSection, F::ENTRY_INTERRUPTION_INFO,
+                 type != EventType::hardware_exception || vector < 32,
+                 "a vector of at most 31 for a hardware exception");
+    const bool protected_guest =
+        !(secondaries & secondary::kUnrestrictedGuest) || (rules[F::GUEST_CR0] & cr0::kPE);
+    const bool wants_code = protected_guest && type == EventType::hardware_exception &&
+                            has_error_code(static_cast<std::uint8_t>(vector));
+    rules.demand(124, kSection, F::ENTRY_INTERRUPTION_INFO,
+                 interruption::ERROR_CODE_VALID::test(info) == wants_code,
+                 "an error code exactly where the exception has one");
+    rules.demand(125, kSection, F::ENTRY_INTERRUPTION_INFO, (info & 0x7ffff000) == 0,
+                 "reserved bits 30:12 0");
+    if (wants_code)
+        rules.demand(126, kSection, F::ENTRY_EXCEPTION_ERROR_CODE,
+                     rules[F::ENTRY_EXCEPTION_ERROR_CODE] >> 16 == 0, "bits 31:16 0");
+    if (type == EventType::software_interrupt || type == EventType::software_exception ||
+        type == EventType::privileged_software_exception)
+        rules.demand(127, kSection, F::ENTRY_INSTRUCTION_LENGTH,
+                     rules[F::ENTRY_INSTRUCTION_LENGTH] >= 1 &&
+                         rules[F::ENTRY_INSTRUCTION_LENGTH] <= 15,
+                     "an instruction length of 1 to 15");
+}
+
+void check_control_registers(Rules& rules, bool unrestricted, bool ia32e) {
+    constexpr std::string_view kSection = "27.3.1.1";
+    using F = Field;
+    const std::uint64_t cr0 = rules[F::GUEST_CR0], cr4 = rules[F::GUEST_CR4];
+    std::uint64_t fixed0 = kCr0Fixed0;
+    if (unrestricted) fixed0 &= ~(cr0::kPE | cr0::kPG);
+    rules.demand(301, kSection, F::GUEST_CR0, (cr0 & fixed0) == fixed0 && (cr0 & ~kCr0Fixed1) == 0,
+                 "bits as IA32_VMX_CR0_FIXED0 and FIXED1 say");
+    rules.demand(302, kSection, F::GUEST_CR0, !(cr0 & cr0::kPG) || (cr0 & cr0::kPE),
+                 "PE 1 when PG is 1");
+    rules.demand(303, kSection, F::GUEST_CR4, (cr4 & kCr4Fixed0) == kCr4Fixed0,
+                 "bits as IA32_VMX_CR4_FIXED0 and FIXED1 say");
+    rules.demand(304, kSection, F::GUEST_CR0, !ia32e || (cr0 & cr0::kPG),
+                 "PG 1 for an IA-32e mode guest");
+    rules.demand(305, kSection, F::GUEST_CR4, !ia32e || (cr4 & cr4::kPAE),
+                 "PAE 1 for an IA-32e mode guest");
+    rules.demand(306, kSection, F::GUEST_CR4, ia32e || !(cr4 & cr4::kPCIDE),
+                 "PCIDE 0 outside IA-32e mode");
+    rules.demand(307, kSection, F::GUEST_CR3, rules[F::GUEST_CR3] >> kPhysicalBits == 0,
+                 "bits above the physical-address width 0");
+    rules.demand(308, kSection, F::GUEST_DR7, rules[F::GUEST_DR7] >> 32 == 0, "bits 63:32 0");
+    rules.demand(309, kSection, F::GUEST_SYSENTER_ESP, is_canonical(rules[F::GUEST_SYSENTER_ESP]),
+                 "a canonical address");
+    rules.demand(310, kSection, F::GUEST_SYSENTER_EIP, is_canonical(rules[F::GUEST_SYSENTER_EIP]),
+                 "a canonical address");
+    const std::uint64_t entry = rules[F::ENTRY_CONTROLS];
+    if (entry & entry_control::kLoadPat)
+        rules.demand(311, kSection, F::GUEST_PAT, is_valid_pat(rules[F::GUEST_PAT]),
+                     "memory types that a PAT may hold");
+    if (entry & entry_control::kLoadEfer) {
+        const std::uint64_t value = rules[F::GUEST_EFER];
+        constexpr std::uint64_t kValid = efer::kSCE | efer::kLME | efer::kLMA | efer::kNXE;
+        rules.demand(312, kSection, F::GUEST_EFER, (value & ~kValid) == 0, "reserved bits 0");
+        rules.demand(313, kSection, F::GUEST_EFER, ((value & efer::kLMA) != 0) == ia32e,
+                     "LMA as the control \"IA-32e mode guest\" says");
+        rules.demand(314, kSection, F::GUEST_EFER,
+                     !(cr0 & cr0::kPG) || ((value & efer::kLMA) != 0) == ((value & efer::kLME) != 0),
+                     "LME equal to LMA when paging is on");
+    }
+}
+
+void check_data_segment(Rules& rules, std::uint32_t number, unsigned index, bool unrestricted) {
+    constexpr std::string_view kSection = "27.3.1.2";
+    const auto field = [index](Field first) {
+        return static_cast<Field>(static_cast<unsigned>(first) + 2 * index);
+    };
+    const Field rights_field = field(Field::GUEST_ES_ACCESS_RIGHTS);
+    const std::uint64_t rights = rules[rights_field];
+    if (unusable(rights)) return;
+    const std::uint64_t limit = rules[field(Field::GUEST_ES_LIMIT)];
+    rules.demand(number, kSection, rights_field, ar::S::test(rights) && ar::P::test(rights),
+                 "a present code or data segment");
+    rules.demand(number + 1, kSection, rights_field, (ar::TYPE::get(rights) & 1) != 0,
+                 "an accessed segment");
+    rules.demand(number + 2, kSection, rights_field,
+                 unrestricted || (ar::TYPE::get(rights) & 0xa) != 8, "a readable segment");
+    rules.demand(number + 3, kSection, rights_field, (rights & 0xfffe0f00) == 0,
+                 "reserved bits 0");
+    const bool granular = ar::G::test(rights);
+    rules.demand(number + 4, kSection, rights_field,
+                 granular ? (limit & 0xfff) == 0xfff : limit >> 20 == 0,
+                 "G consistent with the limit");
+}
+
+void check_segments(Rules& rules, bool unrestricted, bool ia32e) {
+    constexpr std::string_view kSection = "27.3.1.2";
+    using F = Field;
+    const bool v86 = (rules[F::GUEST_RFLAGS] & rflags::kVM) != 0;
+    rules.demand(321, kSection, F::GUEST_TR_SELECTOR, (rules[F::GUEST_TR_SELECTOR] & 4) == 0,
+                 "TI 0 in TR");
+    const std::uint64_t tr = rules[F::GUEST_TR_ACCESS_RIGHTS];
+    const std::uint64_t tr_type = ar::TYPE::get(tr);
+    rules.demand(322, kSection, F::GUEST_TR_ACCESS_RIGHTS,
+                 !unusable(tr) && (tr_type == 11 || (!ia32e && tr_type == 3)),
+                 "a usable busy TSS");
+    rules.demand(323, kSection, F::GUEST_TR_ACCESS_RIGHTS, !ar::S::test(tr) && ar::P::test(tr),
+                 "a present system segment");
+    rules.demand(324, kSection, F::GUEST_TR_BASE, is_canonical(rules[F::GUEST_TR_BASE]),
+                 "a canonical base");
+    const std::uint64_t ldtr = rules[F::GUEST_LDTR_ACCESS_RIGHTS];
+    if (!unusable(ldtr)) {
+        rules.demand(325, kSection, F::GUEST_LDTR_ACCESS_RIGHTS,
+                     ar::TYPE::get(ldtr) == 2 && !ar::S::test(ldtr) && ar::P::test(ldtr),
+                     "a present LDT");
+        rules.demand(326, kSection, F::GUEST_LDTR_BASE, is_canonical(rules[F::GUEST_LDTR_BASE]),
+                     "a canonical base");
+    }
+    rules.demand(327, kSection, F::GUEST_FS_BASE, is_canonical(rules[F::GUEST_FS_BASE]),
+                 "a canonical base");
+    rules.demand(328, kSection, F::GUEST_GS_BASE, is_canonical(rules[F::GUEST_GS_BASE]),
+                 "a canonical base");
+    if (v86) return;  // 27.3.1.2 has rules of its own for virtual-8086 mode; see below
+    const std::uint64_t cs = rules[F::GUEST_CS_ACCESS_RIGHTS];
+    const std::uint64_t cs_type = ar::TYPE::get(cs);
+    rules.demand(331, kSection, F::GUEST_CS_ACCESS_RIGHTS,
+                 !unusable(cs) && (cs_type == 9 || cs_type == 11 || cs_type == 13 ||
+                                   cs_type == 15 || (unrestricted && cs_type == 3)),
+                 "a usable accessed code segment");
+    rules.demand(332, kSection, F::GUEST_CS_ACCESS_RIGHTS, ar::S::test(cs) && ar::P::test(cs),
+                 "a present code segment");
+    rules.demand(333, kSection, F::GUEST_CS_ACCESS_RIGHTS,
+                 !(ia32e && ar::L::test(cs) && ar::DB::test(cs)), "not both L and D/B");
+    rules.demand(334, kSection, F::GUEST_CS_BASE, rules[F::GUEST_CS_BASE] >> 32 == 0,
+                 "bits 63:32 of the base 0");
+    const std::uint64_t ss = rules[F::GUEST_SS_ACCESS_RIGHTS];
+    if (!unusable(ss)) {
+        const std::uint64_t ss_type = ar::TYPE::get(ss);
+        rules.demand(335, kSection, F::GUEST_SS_ACCESS_RIGHTS, ss_type == 3 || ss_type == 7,
+                     "a writable data segment");
+    }
+    check_data_segment(rules, 341, 0, unrestricted);
+    for (const unsigned index : {3u, 4u, 5u})
+        check_data_segment(rules, 341 + index * 5, index, unrestricted);
+    rules.demand(371, "27.3.1.3", F::GUEST_GDTR_BASE, is_canonical(rules[F::GUEST_GDTR_BASE]),
+                 "a canonical base");
+    rules.demand(372, "27.3.1.3", F::GUEST_IDTR_BASE, is_canonical(rules[F::GUEST_IDTR_BASE]),
+                 "a canonical base");
+    rules.demand(373, "27.3.1.3", F::GUEST_GDTR_LIMIT, rules[F::GUEST_GDTR_LIMIT] >> 16 == 0,
+                 "bits 31:16 0");
+    rules.demand(374, "27.3.1.3", F::GUEST_IDTR_LIMIT, rules[F::GUEST_IDTR_LIMIT] >> 16 == 0,
+                 "bits 31:16 0");
+}
+
+void check_rip_rflags(Rules& rules, bool unrestricted, bool ia32e) {
+    constexpr std::string_view kSection = "27.3.1.4";
+    using F = Field;
+    const std::uint64_t flags = rules[F::GUEST_RFLAGS], rip = rules[F::GUEST_RIP];
+    const bool long64 = ia32e && ar::L::test(rules[F::GUEST_CS_ACCESS_RIGHTS]);
+    rules.demand(381, kSection, F::GUEST_RIP, long64 ? is_canonical(rip) : rip >> 32 == 0,
+                 "an address of the guest's mode");
+    constexpr std::uint64_t kReserved = ~std::uint64_t{0x3f7fd7};
+    rules.demand(382, kSection, F::GUEST_RFLAGS, (flags & kReserved) == 0 && (flags & 2) != 0,
+                 "reserved bits 0 and bit 1 1");
+    rules.demand(383, kSection, F::GUEST_RFLAGS,
+                 !(flags & rflags::kVM) || (!ia32e && (rules[F::GUEST_CR0] & cr0::kPE)),
+                 "VM 0 in IA-32e mode and in real mode");
+    const std::uint64_t info = rules[F::ENTRY_INTERRUPTION_INFO];
+    const bool injects_interrupt = interruption::VALID::test(info) &&
+                                   interruption::TYPE::get(info) == 0;
+    rules.demand(384, kSection, F::GUEST_RFLAGS, !injects_interrupt || (flags & rflags::kIF),
+                 "IF 1 when an external interrupt is injected");
+    static_cast<void>(unrestricted);
+}
+
+void check_non_register_state(Rules& rules) {
+    constexpr std::string_view kSection = "27.3.1.5";
+    using F = Field;
+    const std::uint64_t activity = rules[F::GUEST_ACTIVITY];
+    const std::uint64_t blocking = rules[F::GUEST_INTERRUPTIBILITY];
+    const std::uint64_t info = rules[F::ENTRY_INTERRUPTION_INFO];
+    const bool valid = interruption::VALID::test(info);
+    rules.demand(391, kSection, F::GUEST_ACTIVITY, activity <= 3, "an activity state of 0 to 3");
+    rules.demand(392, kSection, F::GUEST_INTERRUPTIBILITY, (blocking & ~std::uint64_t{0x1f}) == 0,
+                 "reserved bits 31:5 0");
+    rules.demand(393, kSection, F::GUEST_INTERRUPTIBILITY, (blocking & 3) != 3,
+                 "not both blocking by STI and by MOV SS");
+    rules.demand(394, kSection, F::GUEST_INTERRUPTIBILITY,
+                 !(blocking & 1) || (rules[F::GUEST_RFLAGS] & rflags::kIF),
+                 "no blocking by STI with IF 0");
+    rules.demand(395, kSection, F::GUEST_INTERRUPTIBILITY,
+                 !valid || interruption::TYPE::get(info) != 0 || (blocking & 3) == 0,
+                 "no blocking by STI or MOV SS when an external interrupt is injected");
+    rules.demand(396, kSection, F::GUEST_INTERRUPTIBILITY,
+                 !valid || interruption::TYPE::get(info) != 2 || (blocking & 2) == 0,
+                 "no blocking by MOV SS when an NMI is injected");
+    const std::uint64_t link = rules[F::VMCS_LINK_POINTER];
+    rules.demand(397, kSection, F::VMCS_LINK_POINTER,
+                 link == ~std::uint64_t{0} || is_page_address(link),
+                 "all ones or a page-aligned physical address");
+}
+
+}  // namespace
+
+bool check_controls(const Guest& guest, EntryFailure& failure) {
+    Rules rules(guest, failure);
+    using F = Field;
+    const auto pins = static_cast<std::uint32_t>(rules[F::PIN_BASED_CONTROLS]);
+    const auto primaries = static_cast<std::uint32_t>(rules[F::PRIMARY_CONTROLS]);
+    const auto secondaries = primaries & primary::kSecondaryControls
+                                 ? static_cast<std::uint32_t>(rules[F::SECONDARY_CONTROLS])
+                                 : 0u;
+    check_execution_controls(rules, pins, primaries, secondaries);
+    rules.demand(115, "27.2.1.2", F::EXIT_CONTROLS,
+                 kExitControls.allows(static_cast<std::uint32_t>(rules[F::EXIT_CONTROLS])),
+                 "reserved bits as IA32_VMX_TRUE_EXIT_CTLS says");
+    rules.demand(120, "27.2.1.3", F::ENTRY_CONTROLS,
+                 kEntryControls.allows(static_cast<std::uint32_t>(rules[F::ENTRY_CONTROLS])),
+                 "reserved bits as IA32_VMX_TRUE_ENTRY_CTLS says");
+    check_event_injection(rules, secondaries);
+    return rules.passed();
+}
+
+bool check_host_state(const Guest& guest, EntryFailure& failure) {
+    Rules rules(guest, failure);
+    using F = Field;
+    const std::uint64_t cr0 = rules[F::HOST_CR0], cr4 = rules[F::HOST_CR4];
+    rules.demand(201, "27.2.2", F::HOST_CR0, (cr0 & kCr0Fixed0) == kCr0Fixed0,
+                 "bits as IA32_VMX_CR0_FIXED0 and FIXED1 say");
+    rules.demand(202, "27.2.2", F::HOST_CR4, (cr4 & kCr4Fixed0) == kCr4Fixed0,
+                 "bits as IA32_VMX_CR4_FIXED0 and FIXED1 say");
+    rules.demand(203, "27.2.2", F::HOST_CR3, rules[F::HOST_CR3] >> kPhysicalBits == 0,
+                 "bits above the physical-address width 0");
+    rules.demand(204, "27.2.2", F::HOST_RIP, is_canonical(rules[F::HOST_RIP]),
+                 "a canonical address");
+    for (const Field selector : {F::HOST_ES_SELECTOR, F::HOST_CS_SELECTOR, F::HOST_SS_SELECTOR,
+                                 F::HOST_DS_SELECTOR, F::HOST_FS_SELECTOR, F::HOST_GS_SELECTOR,
+                                 F::HOST_TR_SELECTOR})
+        rules.demand(211, "27.2.3", selector, (rules[selector] & 7) == 0, "RPL 0 and TI 0");
+    rules.demand(212, "27.2.3", F::HOST_CS_SELECTOR, rules[F::HOST_CS_SELECTOR] != 0,
+                 "a CS selector other than 0");
+    rules.demand(213, "27.2.3", F::HOST_TR_SELECTOR, rules[F::HOST_TR_SELECTOR] != 0,
+                 "a TR selector other than 0");
+    for (const Field base : {F::HOST_FS_BASE, F::HOST_GS_BASE, F::HOST_GDTR_BASE,
+                             F::HOST_IDTR_BASE, F::HOST_TR_BASE})
+        rules.demand(214, "27.2.3", base, is_canonical(rules[base]), "a canonical base");
+    rules.demand(221, "27.2.4", F::EXIT_CONTROLS,
+                 (rules[F::EXIT_CONTROLS] & exit_control::kHostAddressSpace64) != 0,
+                 "\"host address-space size\" 1 on a processor in IA-32e mode");
+    rules.demand(222, "27.2.4", F::HOST_CR4, (cr4 & cr4::kPAE) != 0, "PAE 1 for a 64-bit host");
+    return rules.passed();
+}
+
+bool check_guest_state(const Guest& guest, EntryFailure& failure) {
+    Rules rules(guest, failure);
+    using F = Field;
+    const std::uint64_t primaries = rules[F::PRIMARY_CONTROLS];
+    const bool unrestricted = (primaries & primary::kSecondaryControls) &&
+                              (rules[F::SECONDARY_CONTROLS] & secondary::kUnrestrictedGuest);
+    const bool ia32e = (rules[F::ENTRY_CONTROLS] & entry_control::kIa32eGuest) != 0;
+    check_control_registers(rules, unrestricted, ia32e);
+    check_segments(rules, unrestricted, ia32e);
+    check_rip_rflags(rules, unrestricted, ia32e);
+    check_non_register_state(rules);
+    return rules.passed();
+}
+
+}  // namespace hvsim::cpu::vmx
