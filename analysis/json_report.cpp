@@ -1,0 +1,71 @@
+#include <nlohmann/json.hpp>
+
+#include "analysis/report.h"
+
+namespace hvsim::analysis {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json table_json(const Table& table) {
+    Json rows = Json::array();
+    for (const Row& row : table.rows) {
+        Json object{{"name", row.name}};
+        for (std::size_t i = 0; i < table.columns.size(); ++i)
+            object[table.columns[i].key] = row.values[i];
+        rows.push_back(std::move(object));
+    }
+    return rows;
+}
+
+Json percentiles_json(const Distribution& distribution) {
+    const Percentiles& p = distribution.percentiles;
+    return {{"unit", distribution.unit},
+            {"count", p.count},
+            {"least", p.least},
+            {"p50", p.p50},
+            {"p90", p.p90},
+            {"p99", p.p99},
+            {"greatest", p.greatest},
+            {"mean", p.mean}};
+}
+
+Json pairs_json(const std::vector<NamedText>& pairs) {
+    Json object = Json::object();
+    for (const auto& [name, value] : pairs) object[name] = value;
+    return object;
+}
+
+}  // namespace
+
+std::string json_report(const RunResult& result) {
+    Json root;
+    root["format"] = "hvsim-run";
+    root["format_version"] = kJsonVersion;
+    root["scenario"] = result.scenario;
+    root["program_version"] = result.program_version;
+    root["machine"] = pairs_json(result.machine);
+    root["result"] = {{"end", result.end}, {"met", result.met}, {"unmet", result.unmet}};
+    root["time"] = {{"virtual_ps", result.virtual_time},
+                    {"quantum_ps", result.quantum},
+                    {"greatest_overshoot_ps", result.greatest_overshoot}};
+    root["code_bytes"] = result.code_bytes;
+    root["instructions"] = result.instructions ? Json(*result.instructions) : Json(nullptr);
+    root["tables"] = Json::object();
+    for (const Table& table : result.tables) root["tables"][table.key] = table_json(table);
+    root["distributions"] = Json::object();
+    for (const Distribution& distribution : result.distributions)
+        root["distributions"][distribution.key] = percentiles_json(distribution);
+    root["statistics"] = Json::array();
+    for (const Statistic& statistic : result.statistics)
+        root["statistics"].push_back({{"name", statistic.name},
+                                      {"value", statistic.value},
+                                      {"unit", statistic.unit},
+                                      {"description", statistic.description}});
+    root["digest"] = result.digest;
+    root["host"] = {{"wall_ns", result.wall_ns}, {"versions", pairs_json(result.versions)}};
+    // Names may come from a guest: bytes that are not UTF-8 are replaced, never an exception.
+    return root.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+}  // namespace hvsim::analysis

@@ -1,0 +1,88 @@
+#pragma once
+// What a run left behind, as plain data: the composition root and the tally fill it, the reports
+// print it.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analysis/histogram.h"
+#include "sim/statistics.h"
+#include "sim/time.h"
+
+namespace hvsim::analysis {
+
+struct NamedText {
+    std::string name;
+    std::string value;
+};
+
+struct Statistic {
+    std::string name;  ///< dotted path
+    std::uint64_t value = 0;
+    std::string unit;  ///< "count", "bytes", "ps", ...
+    std::string description;
+};
+
+/// Takes the statistics of models, in their order.
+class StatisticsList : public sim::StatisticsSink {
+  public:
+    void add(std::string_view name, std::uint64_t value, std::string_view unit,
+             std::string_view description) override {
+        items.push_back({std::string(name), value, std::string(unit), std::string(description)});
+    }
+    std::vector<Statistic> items;
+};
+
+/// One column of numbers; `unit` decides how the text report writes them.
+struct Column {
+    std::string key;    ///< name in JSON
+    std::string title;  ///< name in the text
+    std::string unit;
+};
+
+struct Row {
+    std::string name;
+    std::vector<std::uint64_t> values;  ///< one for each column
+};
+
+/// Named rows of numbers: exits by reason, packets by channel.
+struct Table {
+    std::string key;    ///< name in JSON
+    std::string title;  ///< heading in the text
+    std::string name_title;
+    std::vector<Column> columns;
+    std::vector<Row> rows;
+};
+
+struct Distribution {
+    std::string key;
+    std::string title;
+    std::string unit;
+    Percentiles percentiles;
+};
+
+struct RunResult {
+    std::string scenario;
+    std::string program_version;
+    std::vector<NamedText> versions;  ///< of libraries
+    std::vector<NamedText> machine;   ///< what was simulated
+
+    std::string end;                 ///< "poweroff", "deadline", ...
+    bool met = false;                ///< the scenario's expectations
+    std::vector<std::string> unmet;  ///< a sentence for each that is not
+
+    sim::Time virtual_time = 0;
+    std::uint64_t wall_ns = 0;
+    std::uint64_t code_bytes = 0;
+    std::optional<std::uint64_t> instructions;
+    sim::Duration quantum = 0;
+    sim::Duration greatest_overshoot = 0;  ///< of a timer past its deadline
+
+    std::vector<Table> tables;
+    std::vector<Distribution> distributions;
+    std::vector<Statistic> statistics;
+    std::string digest;
+};
+
+}  // namespace hvsim::analysis
