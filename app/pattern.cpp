@@ -16,6 +16,8 @@ constexpr std::size_t kExpressionLine = 2048;
 
 Pattern::Pattern(std::string text) : text_(std::move(text)) {
     if (text_.empty()) throw sim::ConfigError("an empty pattern would match everything");
+    if (text_.find('\n') != std::string::npos)
+        throw sim::ConfigError("a pattern is looked for within one line");
     if (!text_.starts_with(kExpressionMark)) return;
     try {
         expression_ = std::make_shared<const std::regex>(text_.substr(kExpressionMark.size()));
@@ -25,8 +27,9 @@ Pattern::Pattern(std::string text) : text_(std::move(text)) {
     }
 }
 
-bool Pattern::found_in(std::string_view line) const {
-    if (!expression_) return line.find(text_) != std::string_view::npos;
+bool Pattern::completed_by(std::string_view line, bool finished) const {
+    if (!expression_) return !finished && line.ends_with(text_);
+    if (!finished) return false;
     line = line.substr(0, kExpressionLine);
     try {
         return std::regex_search(line.begin(), line.end(), *expression_);

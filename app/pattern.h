@@ -1,6 +1,7 @@
 #pragma once
-// What is looked for in a console's lines: plain text, or after "re:" an ECMAScript regular
-// expression.
+// What is looked for on a console. Plain text counts as soon as its last byte was printed (a prompt
+// has no line end); after "re:" stands an ECMAScript regular expression, which is held against
+// whole lines once they end.
 #include <memory>
 #include <regex>
 #include <string>
@@ -13,8 +14,9 @@ class Pattern {
     /// Throws sim::ConfigError (without a place) for a malformed regular expression.
     explicit Pattern(std::string text);
 
-    /// Whether `line` (without its line end) has the pattern somewhere.
-    bool found_in(std::string_view line) const;
+    /// Whether the byte that was just printed completes the pattern. `line`: what was printed since
+    /// the last line end; `finished`: the byte was a line end (which is not part of `line`).
+    bool completed_by(std::string_view line, bool finished) const;
     const std::string& text() const noexcept { return text_; }
 
   private:
