@@ -10,6 +10,43 @@ find_library(UNICORN_LIBRARY libunicorn.a)
 if(NOT UNICORN_INCLUDE OR NOT UNICORN_LIBRARY)
   message(FATAL_ERROR "Unicorn 2.1.x not found: run scripts/fetch-unicorn (or install libunicorn-dev on Debian 13)")
 endif()
+
+# The engine layer takes the place of some functions inside the archive (ld's --wrap) and calls
+# others; cpu/engine/interpose.cpp says why. Only the static archive lets that happen; a build of it
+# that hides these names is found out here, one that behaves differently by the engine's self-test.
+set(interposed
+  helper_inb helper_inw helper_inl helper_outb helper_outw helper_outl
+  helper_syscall helper_sysenter helper_rdrand unicorn_fill_tlb tb_gen_code)
+set(called cpu_vmexit tlb_set_page tlb_flush tlb_flush_page tb_invalidate_phys_range)
+set(probe "")
+set(addresses "")
+foreach(name ${interposed} ${called})
+  string(APPEND probe "extern \"C\" void ${name}_x86_64();\n")
+  string(APPEND addresses "reinterpret_cast<void*>(&${name}_x86_64), ")
+endforeach()
+string(APPEND probe "int main() { void* volatile all[] = {${addresses}}; return all[0] == nullptr; }\n")
+set(CMAKE_REQUIRED_LIBRARIES ${UNICORN_LIBRARY} Threads::Threads m)
+check_cxx_source_compiles("${probe}" HVSIM_UNICORN_INTERPOSABLE)
+unset(CMAKE_REQUIRED_LIBRARIES)
+if(NOT HVSIM_UNICORN_INTERPOSABLE)
+  unset(HVSIM_UNICORN_INTERPOSABLE CACHE)  # ask again next time
+  message(FATAL_ERROR "${UNICORN_LIBRARY} lacks functions that the engine layer needs: "
+    "use the static library of Unicorn 2.1.1 to 2.1.4 (scripts/fetch-unicorn)")
+endif()
+
 add_library(unicorn::unicorn INTERFACE IMPORTED)
 target_include_directories(unicorn::unicorn SYSTEM INTERFACE ${UNICORN_INCLUDE})
 target_link_libraries(unicorn::unicorn INTERFACE ${UNICORN_LIBRARY} Threads::Threads m)
+# cpu/engine/host_wrappers.cpp has the wrappers of the host's functions. They come into every program
+# that links the library, because --wrap redirects that program's own calls too.
+foreach(name mmap mmap64 gettimeofday sin cos tan sincos pow log atan2)
+  target_link_options(unicorn::unicorn INTERFACE LINKER:--wrap=${name})
+endforeach()
+foreach(name ${interposed})
+  target_link_options(unicorn::unicorn INTERFACE LINKER:--wrap=${name}_x86_64)
+endforeach()
+target_link_options(unicorn::unicorn INTERFACE
+  LINKER:--undefined=__wrap_mmap64 LINKER:--undefined=__wrap_tb_gen_code_x86_64)
+# ld resolves wrapped names only in objects that it sees as such.
+set_source_files_properties(cpu/engine/host_wrappers.cpp cpu/engine/interpose.cpp
+  PROPERTIES COMPILE_OPTIONS -fno-lto)

@@ -159,6 +159,10 @@ class EngineGroup {
     Shared& shared() noexcept { return *shared_; }
 
   private:
+    friend class SelfTest;
+    struct Unproven {};
+    EngineGroup(sim::Ram& ram, std::uint64_t code_buffer_bytes, Unproven);
+
     std::unique_ptr<Shared> shared_;
 };
 

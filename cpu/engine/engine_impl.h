@@ -1,0 +1,179 @@
+#pragma once
+// The inside of Engine, shared by the files of this folder.
+#include <array>
+#include <cstring>
+#include <exception>
+#include <memory>
+
+#include "cpu/engine/code_pages.h"
+#include "cpu/engine/engine.h"
+#include "cpu/engine/layout.h"
+#include "cpu/engine/library.h"
+
+namespace hvsim::cpu::engine {
+
+struct EngineGroup::Shared {
+    Shared(sim::Ram& ram_, std::uint64_t code_buffer_bytes_)
+        : ram(ram_), code_buffer_bytes(code_buffer_bytes_), layout(calibrated_layout()), pages(ram_) {}
+
+    sim::Ram& ram;
+    std::uint64_t code_buffer_bytes;
+    const Layout& layout;
+    CodePages pages;
+};
+
+/// Pages of the layer's own, the same in every engine: a VMCB with an MSR bitmap, and probe code.
+struct PrivatePages {
+    PrivatePages();
+    alignas(4096) std::array<std::uint8_t, kPrivateBytes> bytes{};
+};
+
+/// While it lives, the library's clock on this thread follows the engine's progress and, unless it is
+/// `plain`, the interposed functions act for the engine.
+class ActiveEngine {
+  public:
+    enum class Kind : std::uint8_t { interposed, plain };
+    explicit ActiveEngine(Engine::Impl& engine, Kind kind = Kind::interposed);
+    ~ActiveEngine() { thread_context = saved_; }
+    ActiveEngine(const ActiveEngine&) = delete;
+    ActiveEngine& operator=(const ActiveEngine&) = delete;
+
+  private:
+    ThreadContext saved_;
+};
+
+/// The page served by a handler while one instruction runs.
+struct Assist {
+    /// armed: the instruction's block has not begun; running: it has.
+    enum class Phase : std::uint8_t { none, requested, armed, running };
+    Phase phase = Phase::none;
+    bool shadow_was_set = false;
+    std::uint64_t linear_page = 0;
+    std::uint64_t physical_page = 0;
+    MmioHandler* handler = nullptr;
+};
+
+struct Engine::Impl final : CodeHolder {
+    Impl(EngineGroup::Shared& shared_state, EngineClient& client_interface);
+    ~Impl() override;
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
+    // engine.cpp: running
+    RunEnd run();
+    void request_stop() noexcept;
+    void set_limit(std::uint64_t bytes) noexcept;
+    void update_threshold() noexcept;
+    /// A block of `size` code bytes at `pc` is about to run. May leave by a long jump.
+    void begin_block(std::uint64_t pc, std::uint32_t size) {
+        if (code_bytes >= threshold) [[unlikely]]
+            before_block(pc);
+        code_bytes += size;
+        block_pc = pc;
+        block_size = size;
+    }
+    void before_block(std::uint64_t pc);
+    /// UC_HOOK_INTR: the state is exact and may be changed.
+    void handle_exit(std::uint32_t number) noexcept;
+    void dispatch(std::uint32_t code);
+    bool instruction_completed(std::uint32_t code) const noexcept;
+    void settle_code_bytes(bool completed) noexcept;
+    bool stopping() const noexcept { return stop_requested || limit_reached || failure != nullptr; }
+    void report(std::uint32_t code);
+
+    // assist.cpp
+    void request_assist(std::uint64_t linear, std::uint64_t physical, MmioHandler& handler);
+    void start_assist();
+    void end_assist(bool completed);
+    std::uint64_t assist_read(std::uint64_t offset, unsigned size) noexcept;
+    void assist_write(std::uint64_t offset, unsigned size, std::uint64_t value) noexcept;
+
+    // memory.cpp: TLB and translated code
+    bool fill_tlb(std::uint64_t address, int access, int mmu_index);
+    /// Tells why fill_tlb refused, by the exit code to leave with.
+    std::uint32_t refuse_fill(std::uint64_t address, int access, int mmu_index, bool in_block);
+    void flush_tlb() override;
+    void flush_tlb_page(std::uint64_t linear);
+    void drop_code(std::uint64_t page) override;
+    bool code_buffer_used_up() const noexcept;
+    int translation_flags(std::uint64_t pc, int flags) noexcept;
+    void translated(const void* block) noexcept;
+    void flush_code();
+
+    // setup.cpp
+    void open_library();
+    void map_memory();
+    void find_state();
+    void enter_guest_mode();
+    void reset_state();
+    void set_intercepts(const OptionalIntercepts& intercepts);
+
+    // state.cpp
+    void recompute_modes();
+
+    template <typename T>
+    T load(std::size_t offset) const noexcept {
+        T value;
+        std::memcpy(&value, environment + offset, sizeof value);
+        return value;
+    }
+    template <typename T>
+    void store(std::size_t offset, T value) noexcept {
+        std::memcpy(environment + offset, &value, sizeof value);
+    }
+    std::size_t segment_offset(SegmentName name) const noexcept {
+        switch (name) {
+            case SegmentName::ldtr:
+                return layout.ldtr;
+            case SegmentName::tr:
+                return layout.tr;
+            default:
+                return layout.segments + static_cast<unsigned>(name) * layout.segment_stride;
+        }
+    }
+    std::uint32_t hflags() const noexcept { return load<std::uint32_t>(layout.hflags); }
+    void set_hflags(std::uint32_t value) noexcept { store(layout.hflags, value); }
+    std::uint64_t cs_base() const noexcept {
+        return load<std::uint64_t>(segment_offset(SegmentName::cs) + layout.base);
+    }
+
+    // Hot: the block hook.
+    std::uint64_t code_bytes = 0;
+    std::uint64_t threshold = 0;  ///< blocks begin unasked below this
+    std::uint64_t block_pc = 0;   ///< of the latest block counted whole; size 0: none
+    std::uint32_t block_size = 0;
+
+    EngineGroup::Shared& shared;
+    EngineClient& client;
+    const Layout& layout;
+    uc_engine* uc = nullptr;
+    std::uint8_t* environment = nullptr;  ///< the library's processor state
+    void* processor = nullptr;            ///< the library's processor object
+    std::unique_ptr<PrivatePages> private_pages;
+
+    std::uint64_t limit = 0;
+    bool stop_requested = false;
+    bool running = false;    ///< inside uc_emu_start
+    bool in_handler = false;  ///< inside handle_exit
+    bool limit_reached = false;
+    std::exception_ptr failure;
+    bool a20 = true;
+
+    Intercept intercept;     ///< what the interposed function found out
+    bool between_blocks = false;  ///< the refused fill was a fetch outside translated code
+    Assist assist;
+    OptionalIntercepts optional;
+
+    // Translation.
+    const std::uint8_t* code_buffer = nullptr;
+    std::uint64_t code_buffer_bytes = 0;
+    std::uint64_t code_used_estimate = 0;
+    bool code_buffer_full = false;
+    bool translating = false;
+    std::uint64_t translating_pc = 0;
+    bool single_steps = false;           ///< translate one instruction a block before ...
+    std::uint64_t unreachable_page = 0;  ///< ... this linear page, which can't be fetched
+    Counters counters;
+};
+
+}  // namespace hvsim::cpu::engine

@@ -1,0 +1,97 @@
+// Functions that take the place of the library's own (ld's --wrap). They see what its hooks don't: the
+// return address into translated code, from which the library restores the exact state of an
+// instruction; the full address and the privilege of a TLB miss; and each translation before it begins.
+// Each leaves by the library's own VM exit function, as its intercepted instructions do. Nothing here
+// may own anything when it leaves: the long jump runs no destructor.
+#include "cpu/engine/engine_impl.h"
+
+namespace hvsim::cpu::engine {
+
+thread_local constinit ThreadContext thread_context;
+
+namespace {
+
+constexpr std::uint32_t code_of(InterceptCode code) {
+    return static_cast<std::uint32_t>(code);
+}
+
+[[noreturn]] void leave_io(void* environment, std::uint32_t port, std::uint8_t size, bool in,
+                           void* return_address) {
+    thread_context.environment = static_cast<std::uint8_t*>(environment);
+    if (thread_context.engine != nullptr)
+        thread_context.engine->intercept.io = {static_cast<std::uint16_t>(port), size, in};
+    cpu_vmexit_x86_64(environment, code_of(InterceptCode::io), 0,
+                      reinterpret_cast<std::uintptr_t>(return_address));
+}
+
+}  // namespace
+}  // namespace hvsim::cpu::engine
+
+using namespace hvsim::cpu::engine;  // NOLINT: the functions below stand for the library's global ones
+
+extern "C" {
+
+bool __real_unicorn_fill_tlb_x86_64(void* processor, std::uint64_t address, int size, int access,
+                                    int mmu_index, bool probe, std::uintptr_t return_address);
+void* __real_tb_gen_code_x86_64(void* processor, std::uint64_t pc, std::uint64_t cs_base,
+                                std::uint32_t flags, int compile_flags);
+
+std::uint64_t __wrap_helper_inb_x86_64(void* environment, std::uint32_t port) {
+    leave_io(environment, port, 1, true, __builtin_return_address(0));
+}
+std::uint64_t __wrap_helper_inw_x86_64(void* environment, std::uint32_t port) {
+    leave_io(environment, port, 2, true, __builtin_return_address(0));
+}
+std::uint64_t __wrap_helper_inl_x86_64(void* environment, std::uint32_t port) {
+    leave_io(environment, port, 4, true, __builtin_return_address(0));
+}
+void __wrap_helper_outb_x86_64(void* environment, std::uint32_t port, std::uint32_t) {
+    leave_io(environment, port, 1, false, __builtin_return_address(0));
+}
+void __wrap_helper_outw_x86_64(void* environment, std::uint32_t port, std::uint32_t) {
+    leave_io(environment, port, 2, false, __builtin_return_address(0));
+}
+void __wrap_helper_outl_x86_64(void* environment, std::uint32_t port, std::uint32_t) {
+    leave_io(environment, port, 4, false, __builtin_return_address(0));
+}
+void __wrap_helper_syscall_x86_64(void* environment, int) {
+    cpu_vmexit_x86_64(environment, code_of(InterceptCode::syscall), 0,
+                      reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
+}
+void __wrap_helper_sysenter_x86_64(void* environment, int) {
+    cpu_vmexit_x86_64(environment, code_of(InterceptCode::sysenter), 0,
+                      reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
+}
+/// The host's entropy must not reach a guest: RDRAND is an invalid opcode here, for the client to
+/// emulate or to deliver.
+std::uint64_t __wrap_helper_rdrand_x86_64(void* environment) {
+    cpu_vmexit_x86_64(environment, code_of(InterceptCode::exception) + 6, 0,
+                      reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
+}
+
+bool __wrap_unicorn_fill_tlb_x86_64(void* processor, std::uint64_t address, int size, int access,
+                                    int mmu_index, bool probe, std::uintptr_t return_address) {
+    Engine::Impl* const engine = thread_context.engine;
+    if (engine == nullptr)
+        return __real_unicorn_fill_tlb_x86_64(processor, address, size, access, mmu_index, probe,
+                                              return_address);
+    if (engine->fill_tlb(address, access, mmu_index)) return true;
+    if (probe) return false;
+    const std::uint32_t code = engine->refuse_fill(address, access, mmu_index, return_address != 0);
+    cpu_vmexit_x86_64(engine->environment, code, 0, return_address);
+}
+
+void* __wrap_tb_gen_code_x86_64(void* processor, std::uint64_t pc, std::uint64_t cs_base,
+                                std::uint32_t flags, int compile_flags) {
+    thread_context.processor = processor;
+    Engine::Impl* const engine = thread_context.engine;
+    if (engine == nullptr)
+        return __real_tb_gen_code_x86_64(processor, pc, cs_base, flags, compile_flags);
+    if (engine->code_buffer_used_up())
+        cpu_vmexit_x86_64(engine->environment, kExitFlushCode, 0, 0);
+    void* const block = __real_tb_gen_code_x86_64(processor, pc, cs_base, flags,
+                                                  engine->translation_flags(pc, compile_flags));
+    engine->translated(block);
+    return block;
+}
+}

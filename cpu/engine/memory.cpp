@@ -1,0 +1,122 @@
+// The TLB and the translated code of an engine.
+#include "cpu/engine/engine_impl.h"
+#include "sim/error.h"
+
+namespace hvsim::cpu::engine {
+namespace {
+
+/// The library's compile flags: at most this many instructions a block, 0 = as many as fit.
+constexpr int kInstructionCountMask = 0x7fff;
+/// What a translated block takes on average, for deciding when the code buffer is used up. The library's
+/// host code isn't asked: its size depends on the host's processor and on where the buffer lies, and
+/// when code is dropped must depend on the guest alone.
+constexpr std::uint64_t kBlockBytes = 1280;
+/// Should the estimate be too low (a guest can write code that gets long blocks): the buffer must not
+/// fill, 2.1.1 then crashes. One block is at most 64 KiB.
+constexpr std::uint64_t kReserve = 256 << 10;
+
+}  // namespace
+
+bool Engine::Impl::fill_tlb(std::uint64_t address, int access, int mmu_index) {
+    ++counters.tlb_fills;
+    const std::uint64_t linear_page = sim::page_base(address);
+    if (assist.phase == Assist::Phase::running && linear_page == assist.linear_page &&
+        access != kInstructionFetch) {
+        tlb_set_page_x86_64(processor, linear_page, kAssistPage, kPageRead | kPageWrite, mmu_index,
+                            sim::kPageSize);
+        return true;
+    }
+    const Access kind = access == kDataStore          ? Access::write
+                        : access == kInstructionFetch ? Access::execute
+                                                      : Access::read;
+    Translation translation;
+    if (!client.translate(address, kind, mmu_index == kUserMmuIndex, translation)) return false;
+    std::uint64_t physical = sim::page_base(translation.physical);
+    if (!a20) physical &= ~(std::uint64_t{1} << 20);
+    if (!shared.ram.contains(physical, sim::kPageSize)) return false;
+
+    int protection = kPageRead;
+    const std::uint64_t page = sim::page_of(physical);
+    if (kind == Access::execute) {
+        shared.pages.will_execute(*this, page);
+        protection |= kPageExecute;
+        if (single_steps && linear_page == unreachable_page) single_steps = false;
+    } else if ((translation.writable || kind == Access::write) &&
+               shared.pages.may_write(*this, page, kind == Access::write)) {
+        protection |= kPageWrite;
+    }
+    tlb_set_page_x86_64(processor, linear_page, physical, protection, mmu_index, sim::kPageSize);
+    return true;
+}
+
+std::uint32_t Engine::Impl::refuse_fill(std::uint64_t address, int access, int mmu_index,
+                                        bool in_block) {
+    const bool fetch = access == kInstructionFetch;
+    // A fetch beyond the page where the block begins: instructions before it must run first, and the
+    // fault belongs to the one that reaches over. So translate again, one instruction a block.
+    if (fetch && translating && !single_steps &&
+        sim::page_base(address) != sim::page_base(translating_pc)) {
+        single_steps = true;
+        unreachable_page = sim::page_base(address);
+        return kExitRetranslate;
+    }
+    between_blocks = fetch && !in_block;
+    intercept.fault.linear = address;
+    intercept.fault.exact = true;
+    intercept.fault.access = fetch                ? Access::execute
+                             : access == kDataStore ? Access::write
+                                                    : Access::read;
+    intercept.fault.user = mmu_index == kUserMmuIndex;
+    return static_cast<std::uint32_t>(InterceptCode::page_fault);
+}
+
+void Engine::Impl::flush_tlb() {
+    const ActiveEngine active(*this);
+    ++counters.tlb_flushes;
+    ++epoch;
+    tlb_flush_x86_64(processor);
+}
+
+void Engine::Impl::flush_tlb_page(std::uint64_t linear) {
+    const ActiveEngine active(*this);
+    tlb_flush_page_x86_64(processor, sim::page_base(linear));
+}
+
+void Engine::Impl::drop_code(std::uint64_t page) {
+    const ActiveEngine active(*this);
+    ++counters.code_invalidations;
+    const std::uint64_t start = page << sim::kPageShift;
+    tb_invalidate_phys_range_x86_64(uc, start, start + sim::kPageSize);
+}
+
+bool Engine::Impl::code_buffer_used_up() const noexcept {
+    return code_buffer_full || code_used_estimate >= code_buffer_bytes - kReserve;
+}
+
+int Engine::Impl::translation_flags(std::uint64_t pc, int flags) noexcept {
+    translating = true;
+    translating_pc = pc;
+    code_used_estimate += kBlockBytes;  // also when the translation is abandoned
+    if (single_steps && sim::page_base(pc) + sim::kPageSize == unreachable_page)
+        return (flags & ~kInstructionCountMask) | 1;
+    return flags;
+}
+
+void Engine::Impl::translated(const void* block) noexcept {
+    translating = false;
+    ++counters.blocks_translated;
+    // Blocks' descriptors lie in the buffer, each before its code.
+    const auto* const descriptor = static_cast<const std::uint8_t*>(block);
+    if (descriptor >= code_buffer && descriptor < code_buffer + code_buffer_bytes)
+        code_buffer_full = static_cast<std::uint64_t>(descriptor - code_buffer) + kReserve >
+                           code_buffer_bytes;
+}
+
+void Engine::Impl::flush_code() {
+    ++counters.code_buffer_flushes;
+    if (uc_ctl_flush_tb(uc) != UC_ERR_OK) throw sim::ModelError("the code buffer cannot be flushed");
+    code_used_estimate = 0;
+    code_buffer_full = false;
+}
+
+}  // namespace hvsim::cpu::engine
