@@ -1,7 +1,7 @@
-// One instruction with a page served by a handler. The interrupt-shadow flag makes the library translate
-// a block of that one instruction (it is part of a block's key, so the page's other blocks stay, and
-// the shadow ends with the instruction as it would on hardware); unlike the trap flag no instruction
-// can see or store it.
+// One instruction with a page served by a handler. The interrupt-shadow flag makes the library
+// translate a block of that one instruction (it is part of a block's key, so the page's other
+// blocks stay, and the shadow ends with the instruction as it would on hardware); unlike the trap
+// flag no instruction can see or store it.
 #include <algorithm>
 
 #include "cpu/engine/engine_impl.h"
@@ -9,7 +9,8 @@
 
 namespace hvsim::cpu::engine {
 
-void Engine::Impl::request_assist(std::uint64_t linear, std::uint64_t physical, MmioHandler& handler) {
+void Engine::Impl::request_assist(std::uint64_t linear, std::uint64_t physical,
+                                  MmioHandler& handler) {
     SIM_ASSERT(assist.phase == Assist::Phase::none || assist.phase == Assist::Phase::requested);
     assist.phase = Assist::Phase::requested;
     assist.linear_page = sim::page_base(linear);

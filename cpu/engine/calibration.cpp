@@ -16,7 +16,8 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& problem) {
     throw sim::ConfigError(
-        fmt::format("{}: the engine layer does not know this build: {}", library_version(), problem),
+        fmt::format("{}: the engine layer does not know this build: {}", library_version(),
+                    problem),
         "use the static library of Unicorn 2.1.1 to 2.1.4 (scripts/fetch-unicorn)");
 }
 
@@ -53,12 +54,12 @@ class Scratch {
         bytes_ = static_cast<std::uint8_t*>(aligned);
         check(uc_mem_map_ptr(uc_, 0, kScratchBytes, UC_PROT_ALL, bytes_), "uc_mem_map_ptr");
         uc_hook hook = 0;
-        check(uc_hook_add(uc_, &hook, UC_HOOK_INTR, reinterpret_cast<void*>(&on_interrupt), nullptr, 1,
-                          0),
+        check(uc_hook_add(uc_, &hook, UC_HOOK_INTR, reinterpret_cast<void*>(&on_interrupt), nullptr,
+                          1, 0),
               "uc_hook_add");
-        std::size_t bytes = uc_context_size(uc_);
-        state_bytes_ = bytes - 64;  // what the context holds, less its head
-        run({0xee, 0xf4});          // OUT DX,AL: interposed, tells where the state is
+        // A context's head is about as long as what the state still has behind the copied part.
+        state_bytes_ = uc_context_size(uc_);
+        run({0xee, 0xf4});  // OUT DX,AL: interposed, tells where the state is
         environment_ = thread_context.environment;
         if (environment_ == nullptr) refuse("OUT does not arrive");
     }
@@ -185,7 +186,7 @@ class Calibration {
     };
     static constexpr std::array<std::uint32_t, 7> kMsrs = {
         0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,  // STAR, LSTAR, CSTAR, FMASK
-        0xc0000102, 0x175, 0x176};                       // KernelGSbase, SYSENTER_ESP, SYSENTER_EIP
+        0xc0000102, 0x175,      0x176};                  // KernelGSbase, SYSENTER_ESP, SYSENTER_EIP
 
     template <typename Step>
     void both(Step step) {
@@ -238,7 +239,8 @@ class Calibration {
 
     template <typename T = std::uint64_t>
     std::size_t find_marker(const Pair& pair, const char* name, unsigned n) const {
-        return pair.find<T>(name, static_cast<T>(first_.marker(n)), static_cast<T>(second_.marker(n)));
+        return pair.find<T>(name, static_cast<T>(first_.marker(n)),
+                            static_cast<T>(second_.marker(n)));
     }
     template <typename T>
     void expect(const Pair& pair, const char* name, std::size_t offset, T a, T b) const {
@@ -262,17 +264,19 @@ class Calibration {
         layout_.dr = find_marker(pair, "DR0", kDr);
         for (unsigned i : {1U, 2U, 3U, 6U, 7U})
             expect_marker(pair, "a debug register", layout_.dr + 8 * i, kDr + i);
-        layout_.rflags = pair.find<std::uint64_t>("RFLAGS", flags_marker(first_), flags_marker(second_));
+        layout_.rflags =
+            pair.find<std::uint64_t>("RFLAGS", flags_marker(first_), flags_marker(second_));
     }
 
     void find_segments(const Pair& pair) {
         const std::size_t base = find_marker(pair, "TR base", kSegment + 7);
         layout_.tr = find_near<std::uint32_t>(pair, "TR selector", base, kSegment + 5, 0xffff);
         layout_.base = base - layout_.tr;
-        layout_.limit = find_near<std::uint32_t>(pair, "TR limit", base, kSegment + 9, 0xffffffff) -
-                        layout_.tr;
-        layout_.flags = find_near<std::uint32_t>(pair, "TR flags", base, kSegment + 11, 0xffffffff) -
-                        layout_.tr;
+        layout_.limit =
+            find_near<std::uint32_t>(pair, "TR limit", base, kSegment + 9, 0xffffffff) - layout_.tr;
+        layout_.flags =
+            find_near<std::uint32_t>(pair, "TR flags", base, kSegment + 11, 0xffffffff) -
+            layout_.tr;
         layout_.ldtr = find_marker(pair, "LDTR base", kSegment + 6) - layout_.base;
         layout_.gdtr = find_marker(pair, "GDTR base", kSegment) - layout_.base;
         layout_.idtr = find_marker(pair, "IDTR base", kSegment + 1) - layout_.base;
@@ -318,17 +322,19 @@ class Calibration {
         layout_.sysenter_eip = find_marker(pair, "SYSENTER_EIP", kMsr + 6);
         layout_.sysenter_cs = pair.find<std::uint32_t>(
             "SYSENTER_CS", first_.marker(kMsr + 8) & 0xffff, second_.marker(kMsr + 8) & 0xffff);
-        layout_.tsc_aux =
-            pair.find<std::uint64_t>("TSC_AUX", first_.marker(kMsr + 9) & 0xffffffff,
-                                     second_.marker(kMsr + 9) & 0xffffffff);
+        layout_.tsc_aux = pair.find<std::uint64_t>("TSC_AUX", first_.marker(kMsr + 9) & 0xffffffff,
+                                                   second_.marker(kMsr + 9) & 0xffffffff);
     }
-    /// The words that show what the first instance has and the second lacks: CR4.OSFXSR and not CR0.TS.
+    /// The words that show what the first instance has and the second lacks: CR4.OSFXSR and not
+    /// CR0.TS.
     void find_hidden_flags(const Pair& pair) {
         constexpr std::uint32_t kTs = 4U << hflag::kMpEmTsShift;
-        layout_.hflags = pair.find_if<std::uint32_t>("hflags", [](std::uint32_t a, std::uint32_t b) {
-            const std::uint32_t difference = (a ^ b) & ~hflag::kSvme;
-            return difference == (hflag::kOsFxsr | kTs) && (a & hflag::kOsFxsr) != 0 && (b & kTs) != 0;
-        });
+        layout_.hflags =
+            pair.find_if<std::uint32_t>("hflags", [](std::uint32_t a, std::uint32_t b) {
+                const std::uint32_t difference = (a ^ b) & ~hflag::kSvme;
+                return difference == (hflag::kOsFxsr | kTs) && (a & hflag::kOsFxsr) != 0 &&
+                       (b & kTs) != 0;
+            });
         layout_.hflags2 = layout_.hflags + 4;  // the self-test proves it with an IRET
         layout_.efer = pair.find<std::uint64_t>("EFER", first_msr_efer(), second_.msr(kMsrEfer));
     }
@@ -376,7 +382,8 @@ class Calibration {
         layout_.intercepts =
             pair.find<std::uint64_t>("intercepts", first_.marker(kIntercept + 5) | kInterceptHlt,
                                      second_.marker(kIntercept + 5) | kInterceptHlt);
-        layout_.intercept_exceptions = find_marker<std::uint32_t>(pair, "exceptions", kIntercept + 4);
+        layout_.intercept_exceptions =
+            find_marker<std::uint32_t>(pair, "exceptions", kIntercept + 4);
         layout_.intercept_cr_read = find_marker<std::uint16_t>(pair, "CR reads", kIntercept);
         layout_.intercept_cr_write = find_marker<std::uint16_t>(pair, "CR writes", kIntercept + 1);
         layout_.intercept_dr_read = find_marker<std::uint16_t>(pair, "DR reads", kIntercept + 2);

@@ -1,11 +1,12 @@
 #pragma once
-// Which pages of system memory hold translated code, and which an engine may write without asking. The
-// rule, per physical page: no TLB entry of any engine is writable while some engine holds translated
-// code of the page. A page that has code loses it, in all engines, before a write is granted; a page
-// that may be written is taken out of the writers' TLBs before code is translated from it.
+// Which pages of system memory hold translated code, and which an engine may write without asking.
+// The rule, per physical page: no TLB entry of any engine is writable while some engine holds
+// translated code of the page. A page that has code loses it, in all engines, before a write is
+// granted; a page that may be written is taken out of the writers' TLBs before code is translated
+// from it.
 //
-// The library's own tracking is not enough: it protects only the virtual address that it translated,
-// and 2.1.1 keeps stale blocks of a page that is writable and executable at once.
+// The library's own tracking is not enough: it protects only the virtual address that it
+// translated, and 2.1.1 keeps stale blocks of a page that is writable and executable at once.
 #include <cstdint>
 #include <vector>
 
@@ -52,7 +53,8 @@ class CodeHolder {
     virtual void flush_tlb() = 0;
 
     PageTable<std::uint8_t> holds_code;
-    PageTable<std::uint32_t> write_epoch;  ///< a TLB epoch in which the page was granted for writing
+    PageTable<std::uint32_t>
+        write_epoch;  ///< a TLB epoch in which the page was granted for writing
     std::uint32_t epoch = 1;
 };
 

@@ -1,7 +1,7 @@
 #pragma once
-// The execution engine of one virtual processor: runs guest instructions and reports, with exact and
-// restartable state, everything that needs the architecture around it. The only room that knows the
-// library behind it (Unicorn 2.1.x).
+// The execution engine of one virtual processor: runs guest instructions and reports, with exact
+// and restartable state, everything that needs the architecture around it. The only room that knows
+// the library behind it (Unicorn 2.1.x).
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -147,8 +147,9 @@ struct OptionalIntercepts {
 /// How one run ended.
 enum class RunEnd { limit, stop_requested };
 
-/// All engines of a machine: shares the knowledge which pages hold translated code or may be written
-/// (no TLB entry is ever writable and executable; a page's blocks are dropped before it is written).
+/// All engines of a machine: shares the knowledge which pages hold translated code or may be
+/// written (no TLB entry is ever writable and executable; a page's blocks are dropped before it is
+/// written).
 class EngineGroup {
   public:
     /// Calibrates the library on first use. Throws ConfigError, naming the library's version, when

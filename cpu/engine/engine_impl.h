@@ -14,7 +14,10 @@ namespace hvsim::cpu::engine {
 
 struct EngineGroup::Shared {
     Shared(sim::Ram& ram_, std::uint64_t code_buffer_bytes_)
-        : ram(ram_), code_buffer_bytes(code_buffer_bytes_), layout(calibrated_layout()), pages(ram_) {}
+        : ram(ram_),
+          code_buffer_bytes(code_buffer_bytes_),
+          layout(calibrated_layout()),
+          pages(ram_) {}
 
     sim::Ram& ram;
     std::uint64_t code_buffer_bytes;
@@ -28,8 +31,8 @@ struct PrivatePages {
     alignas(4096) std::array<std::uint8_t, kPrivateBytes> bytes{};
 };
 
-/// While it lives, the library's clock on this thread follows the engine's progress and, unless it is
-/// `plain`, the interposed functions act for the engine.
+/// While it lives, the library's clock on this thread follows the engine's progress and, unless it
+/// is `plain`, the interposed functions act for the engine.
 class ActiveEngine {
   public:
     enum class Kind : std::uint8_t { interposed, plain };
@@ -153,13 +156,13 @@ struct Engine::Impl final : CodeHolder {
 
     std::uint64_t limit = 0;
     bool stop_requested = false;
-    bool running = false;    ///< inside uc_emu_start
+    bool running = false;     ///< inside uc_emu_start
     bool in_handler = false;  ///< inside handle_exit
     bool limit_reached = false;
     std::exception_ptr failure;
     bool a20 = true;
 
-    Intercept intercept;     ///< what the interposed function found out
+    Intercept intercept;          ///< what the interposed function found out
     bool between_blocks = false;  ///< the refused fill was a fetch outside translated code
     Assist assist;
     OptionalIntercepts optional;

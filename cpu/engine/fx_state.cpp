@@ -4,8 +4,8 @@
 namespace hvsim::cpu::engine {
 namespace {
 
-constexpr std::size_t kControl = 0, kStatus = 2, kTags = 4, kOpcode = 6, kInstruction = 8, kData = 16,
-                      kMxcsr = 24, kMxcsrMask = 28, kRegisters = 32, kXmm = 160;
+constexpr std::size_t kControl = 0, kStatus = 2, kTags = 4, kOpcode = 6, kInstruction = 8,
+                      kData = 16, kMxcsr = 24, kMxcsrMask = 28, kRegisters = 32, kXmm = 160;
 constexpr std::size_t kRegisterStride = 16, kRegisterBytes = 10;
 constexpr unsigned kXmmCount = 16;
 constexpr std::uint32_t kMxcsrBits = 0xffff;
@@ -41,7 +41,8 @@ std::array<std::uint8_t, 512> Engine::fxsave() const {
     for (unsigned i = 0; i < 8; ++i)
         if ((tags >> (2 * i) & 3) != 3) used = static_cast<std::uint8_t>(used | 1U << i);
     put(image, kTags, used);
-    put(image, kOpcode, static_cast<std::uint16_t>(read<std::uint16_t>(uc, UC_X86_REG_FOP) & 0x7ff));
+    put(image, kOpcode,
+        static_cast<std::uint16_t>(read<std::uint16_t>(uc, UC_X86_REG_FOP) & 0x7ff));
     put(image, kInstruction, read<std::uint64_t>(uc, UC_X86_REG_FIP));
     put(image, kData, read<std::uint64_t>(uc, UC_X86_REG_FDP));
     put(image, kMxcsr, read<std::uint32_t>(uc, UC_X86_REG_MXCSR));
@@ -72,7 +73,8 @@ void Engine::fxrstor(const std::array<std::uint8_t, 512>& image) {
     write(UC_X86_REG_FOP, static_cast<std::uint16_t>(get<std::uint16_t>(image, kOpcode) & 0x7ff));
     write(UC_X86_REG_FIP, get<std::uint64_t>(image, kInstruction));
     write(UC_X86_REG_FDP, get<std::uint64_t>(image, kData));
-    write(UC_X86_REG_MXCSR, static_cast<std::uint32_t>(get<std::uint32_t>(image, kMxcsr) & kMxcsrBits));
+    write(UC_X86_REG_MXCSR,
+          static_cast<std::uint32_t>(get<std::uint32_t>(image, kMxcsr) & kMxcsrBits));
     for (int i = 0; i < 8; ++i) {
         std::array<std::uint8_t, kRegisterStride> value{};
         std::memcpy(value.data(),

@@ -22,7 +22,8 @@ namespace {
 using hvsim::cpu::engine::thread_context;
 
 constexpr std::uintptr_t kStep = std::uintptr_t{64} << 20;
-constexpr std::uintptr_t kReach = std::uintptr_t{0x78000000};  // of a 32-bit displacement, less slack
+constexpr std::uintptr_t kReach =
+    std::uintptr_t{0x78000000};  // of a 32-bit displacement, less slack
 
 void* map_at(std::uintptr_t address, std::size_t bytes, int protection, int flags) {
     void* const wanted = reinterpret_cast<void*>(address);  // NOLINT
@@ -32,9 +33,9 @@ void* map_at(std::uintptr_t address, std::size_t bytes, int protection, int flag
     return nullptr;
 }
 
-/// Executable memory within reach of the program's calls: translated code calls helpers all the time,
-/// and with 32-bit displacements it runs twice as fast. Downwards first, then from the far end
-/// upwards of the program (its heap grows there from the near end).
+/// Executable memory within reach of the program's calls: translated code calls helpers all the
+/// time, and with 32-bit displacements it runs twice as fast. Downwards first, then from the far
+/// end upwards of the program (its heap grows there from the near end).
 void* map_near_program(std::size_t bytes, int protection, int flags) {
     const auto program = reinterpret_cast<std::uintptr_t>(&__executable_start);
     const std::uintptr_t start = program & ~(kStep - 1);
@@ -119,19 +120,22 @@ double apply(double x, double y, Function function) {
 
 extern "C" {
 
-void* __wrap_mmap(void* address, std::size_t bytes, int protection, int flags, int file, off_t offset) {
-    if (is_code_buffer(address, protection, flags)) return map_code_buffer(bytes, protection, flags);
+void* __wrap_mmap(void* address, std::size_t bytes, int protection, int flags, int file,
+                  off_t offset) {
+    if (is_code_buffer(address, protection, flags))
+        return map_code_buffer(bytes, protection, flags);
     return __real_mmap(address, bytes, protection, flags, file, offset);
 }
 
 void* __wrap_mmap64(void* address, std::size_t bytes, int protection, int flags, int file,
                     off64_t offset) {
-    if (is_code_buffer(address, protection, flags)) return map_code_buffer(bytes, protection, flags);
+    if (is_code_buffer(address, protection, flags))
+        return map_code_buffer(bytes, protection, flags);
     return __real_mmap64(address, bytes, protection, flags, file, offset);
 }
 
-/// The library resizes its TLBs by this clock; following code bytes (1,024 of them a microsecond), two
-/// runs fill them equally often.
+/// The library resizes its TLBs by this clock; following code bytes (1,024 of them a microsecond),
+/// two runs fill them equally often.
 int __wrap_gettimeofday(struct timeval* time, void* zone) {
     if (thread_context.clock == nullptr) return __real_gettimeofday(time, zone);
     const std::uint64_t microseconds = *thread_context.clock >> 10;
@@ -140,17 +144,27 @@ int __wrap_gettimeofday(struct timeval* time, void* zone) {
     return 0;
 }
 
-// The x87 instructions FSIN, FCOS, FSINCOS, FPTAN, FPATAN, FYL2X, FYL2XP1, F2XM1 end here. The host's
-// libm picks its code by the host's FMA and gives other last bits with it than without.
-double __wrap_sin(double x) { return apply(x, mpfr_sin); }
-double __wrap_cos(double x) { return apply(x, mpfr_cos); }
-double __wrap_tan(double x) { return apply(x, mpfr_tan); }
-double __wrap_log(double x) { return apply(x, mpfr_log); }
+// The x87 instructions FSIN, FCOS, FSINCOS, FPTAN, FPATAN, FYL2X, FYL2XP1, F2XM1 end here. The
+// host's libm picks its code by the host's FMA and gives other last bits with it than without.
+double __wrap_sin(double x) {
+    return apply(x, mpfr_sin);
+}
+double __wrap_cos(double x) {
+    return apply(x, mpfr_cos);
+}
+double __wrap_tan(double x) {
+    return apply(x, mpfr_tan);
+}
+double __wrap_log(double x) {
+    return apply(x, mpfr_log);
+}
 double __wrap_pow(double x, double y) {
     if (x == 1.0 || y == 0.0) return 1.0;  // C11 F.10.4.4, also for a NaN
     return apply(x, y, mpfr_pow);
 }
-double __wrap_atan2(double y, double x) { return apply(y, x, mpfr_atan2); }
+double __wrap_atan2(double y, double x) {
+    return apply(y, x, mpfr_atan2);
+}
 void __wrap_sincos(double x, double* sine, double* cosine) {
     *sine = __wrap_sin(x);
     *cosine = __wrap_cos(x);

@@ -1,8 +1,8 @@
-// Functions that take the place of the library's own (ld's --wrap). They see what its hooks don't: the
-// return address into translated code, from which the library restores the exact state of an
-// instruction; the full address and the privilege of a TLB miss; and each translation before it begins.
-// Each leaves by the library's own VM exit function, as its intercepted instructions do. Nothing here
-// may own anything when it leaves: the long jump runs no destructor.
+// Functions that take the place of the library's own (ld's --wrap). They see what its hooks don't:
+// the return address into translated code, from which the library restores the exact state of an
+// instruction; the full address and the privilege of a TLB miss; and each translation before it
+// begins. Each leaves by the library's own VM exit function, as its intercepted instructions do.
+// Nothing here may own anything when it leaves: the long jump runs no destructor.
 #include "cpu/engine/engine_impl.h"
 
 namespace hvsim::cpu::engine {
@@ -27,7 +27,8 @@ constexpr std::uint32_t code_of(InterceptCode code) {
 }  // namespace
 }  // namespace hvsim::cpu::engine
 
-using namespace hvsim::cpu::engine;  // NOLINT: the functions below stand for the library's global ones
+using namespace hvsim::cpu::engine;  // NOLINT: the functions below stand for the library's global
+                                     // ones
 
 extern "C" {
 
@@ -87,8 +88,7 @@ void* __wrap_tb_gen_code_x86_64(void* processor, std::uint64_t pc, std::uint64_t
     Engine::Impl* const engine = thread_context.engine;
     if (engine == nullptr)
         return __real_tb_gen_code_x86_64(processor, pc, cs_base, flags, compile_flags);
-    if (engine->code_buffer_used_up())
-        cpu_vmexit_x86_64(engine->environment, kExitFlushCode, 0, 0);
+    if (engine->code_buffer_used_up()) cpu_vmexit_x86_64(engine->environment, kExitFlushCode, 0, 0);
     void* const block = __real_tb_gen_code_x86_64(processor, pc, cs_base, flags,
                                                   engine->translation_flags(pc, compile_flags));
     engine->translated(block);

@@ -1,6 +1,6 @@
 #pragma once
-// Where the fields of the library's processor state lie. They differ between builds, so they are found
-// at start-up (calibration.cpp), never assumed.
+// Where the fields of the library's processor state lie. They differ between builds, so they are
+// found at start-up (calibration.cpp), never assumed.
 #include <cstddef>
 #include <cstdint>
 

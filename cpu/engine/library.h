@@ -1,7 +1,7 @@
 #pragma once
-// What the engine layer knows of the library's inside: functions of the static archive that it calls
-// or takes the place of, and the thread's context that tells these on whose behalf they run. The
-// signatures are the same in 2.1.1 to 2.1.4; the self-test proves what they do.
+// What the engine layer knows of the library's inside: functions of the static archive that it
+// calls or takes the place of, and the thread's context that tells these on whose behalf they run.
+// The signatures are the same in 2.1.1 to 2.1.4; the self-test proves what they do.
 #include <unicorn/unicorn.h>
 
 #include <cstddef>
@@ -31,7 +31,8 @@ extern thread_local constinit ThreadContext thread_context;
 inline constexpr std::uint32_t kExitNumberBase = 0x100;  // UC_HOOK_INTR number of SVM exit code 0
 inline constexpr std::uint32_t kExitBoundary = 0x4f0;    // before a block: limit, stop, assist done
 inline constexpr std::uint32_t kExitFlushCode = 0x4f1;   // before translating: code buffer used up
-inline constexpr std::uint32_t kExitRetranslate = 0x4f2;  // while translating: shorter blocks needed
+inline constexpr std::uint32_t kExitRetranslate =
+    0x4f2;  // while translating: shorter blocks needed
 
 /// Page protection bits of tlb_set_page.
 inline constexpr int kPageRead = 1, kPageWrite = 2, kPageExecute = 4;
@@ -41,12 +42,13 @@ inline constexpr int kDataLoad = 0, kDataStore = 1, kInstructionFetch = 2;
 inline constexpr int kUserMmuIndex = 1;
 
 extern "C" {
-/// Restores the state at `return_address` inside translated code (0: the state is current) and leaves
-/// by a long jump to UC_HOOK_INTR with number 0x100 + code. No frame between may own anything.
-[[noreturn]] void cpu_vmexit_x86_64(void* environment, std::uint32_t code, std::uint64_t information,
-                                    std::uintptr_t return_address);
-void tlb_set_page_x86_64(void* processor, std::uint64_t linear, std::uint64_t physical, int protection,
-                         int mmu_index, std::uint64_t size);
+/// Restores the state at `return_address` inside translated code (0: the state is current) and
+/// leaves by a long jump to UC_HOOK_INTR with number 0x100 + code. No frame between may own
+/// anything.
+[[noreturn]] void cpu_vmexit_x86_64(void* environment, std::uint32_t code,
+                                    std::uint64_t information, std::uintptr_t return_address);
+void tlb_set_page_x86_64(void* processor, std::uint64_t linear, std::uint64_t physical,
+                         int protection, int mmu_index, std::uint64_t size);
 void tlb_flush_x86_64(void* processor);
 void tlb_flush_page_x86_64(void* processor, std::uint64_t linear);
 /// [start, end) in the library's RAM addresses: equal to physical ones for the first region mapped.

@@ -7,12 +7,12 @@ namespace {
 
 /// The library's compile flags: at most this many instructions a block, 0 = as many as fit.
 constexpr int kInstructionCountMask = 0x7fff;
-/// What a translated block takes on average, for deciding when the code buffer is used up. The library's
-/// host code isn't asked: its size depends on the host's processor and on where the buffer lies, and
-/// when code is dropped must depend on the guest alone.
+/// What a translated block takes on average, for deciding when the code buffer is used up. The
+/// library's host code isn't asked: its size depends on the host's processor and on where the
+/// buffer lies, and when code is dropped must depend on the guest alone.
 constexpr std::uint64_t kBlockBytes = 1280;
-/// Should the estimate be too low (a guest can write code that gets long blocks): the buffer must not
-/// fill, 2.1.1 then crashes. One block is at most 64 KiB.
+/// Should the estimate be too low (a guest can write code that gets long blocks): the buffer must
+/// not fill, 2.1.1 then crashes. One block is at most 64 KiB.
 constexpr std::uint64_t kReserve = 256 << 10;
 
 }  // namespace
@@ -52,8 +52,8 @@ bool Engine::Impl::fill_tlb(std::uint64_t address, int access, int mmu_index) {
 std::uint32_t Engine::Impl::refuse_fill(std::uint64_t address, int access, int mmu_index,
                                         bool in_block) {
     const bool fetch = access == kInstructionFetch;
-    // A fetch beyond the page where the block begins: instructions before it must run first, and the
-    // fault belongs to the one that reaches over. So translate again, one instruction a block.
+    // A fetch beyond the page where the block begins: instructions before it must run first, and
+    // the fault belongs to the one that reaches over. So translate again, one instruction a block.
     if (fetch && translating && !single_steps &&
         sim::page_base(address) != sim::page_base(translating_pc)) {
         single_steps = true;
@@ -63,7 +63,7 @@ std::uint32_t Engine::Impl::refuse_fill(std::uint64_t address, int access, int m
     between_blocks = fetch && !in_block;
     intercept.fault.linear = address;
     intercept.fault.exact = true;
-    intercept.fault.access = fetch                ? Access::execute
+    intercept.fault.access = fetch                  ? Access::execute
                              : access == kDataStore ? Access::write
                                                     : Access::read;
     intercept.fault.user = mmu_index == kUserMmuIndex;
@@ -108,13 +108,14 @@ void Engine::Impl::translated(const void* block) noexcept {
     // Blocks' descriptors lie in the buffer, each before its code.
     const auto* const descriptor = static_cast<const std::uint8_t*>(block);
     if (descriptor >= code_buffer && descriptor < code_buffer + code_buffer_bytes)
-        code_buffer_full = static_cast<std::uint64_t>(descriptor - code_buffer) + kReserve >
-                           code_buffer_bytes;
+        code_buffer_full =
+            static_cast<std::uint64_t>(descriptor - code_buffer) + kReserve > code_buffer_bytes;
 }
 
 void Engine::Impl::flush_code() {
     ++counters.code_buffer_flushes;
-    if (uc_ctl_flush_tb(uc) != UC_ERR_OK) throw sim::ModelError("the code buffer cannot be flushed");
+    if (uc_ctl_flush_tb(uc) != UC_ERR_OK)
+        throw sim::ModelError("the code buffer cannot be flushed");
     code_used_estimate = 0;
     code_buffer_full = false;
 }

@@ -10,11 +10,12 @@
 
 namespace hvsim::cpu::engine {
 
-/// Code at 0x1000 in 64-bit mode, pages 0 to 15 mapped one to one, page 0xf refused; 0x20000 upwards
-/// is a second view of the same memory.
+/// Code at 0x1000 in 64-bit mode, pages 0 to 15 mapped one to one, page 0xf refused; 0x20000
+/// upwards is a second view of the same memory.
 class SelfTest final : public EngineClient {
   public:
-    SelfTest() : ram_(kMemory), group_(ram_, 2 << 20, EngineGroup::Unproven{}), engine_(group_, *this) {
+    SelfTest()
+        : ram_(kMemory), group_(ram_, 2 << 20, EngineGroup::Unproven{}), engine_(group_, *this) {
         Segment code{.selector = 8, .limit = ~0U, .base = 0, .access_rights = 0xa09b};
         Segment data{.selector = 16, .limit = ~0U, .base = 0, .access_rights = 0xc093};
         engine_.set_efer(0x500);
@@ -50,7 +51,8 @@ class SelfTest final : public EngineClient {
     static void expect(bool holds, const std::string& what) {
         if (!holds)
             throw sim::ConfigError(
-                fmt::format("{} does not behave as the engine layer needs: {}", library_version(), what),
+                fmt::format("{} does not behave as the engine layer needs: {}", library_version(),
+                            what),
                 "use the static library of Unicorn 2.1.1 to 2.1.4 (scripts/fetch-unicorn)");
     }
 
@@ -93,10 +95,13 @@ class SelfTest final : public EngineClient {
         expect_intercept({0x8e, 0xe0}, code(InterceptCode::exception) + 13, 0x1234, 0, "MOV FS");
         engine_.set_gpr(kRdx, 0x3f8);
         expect_intercept({0xed}, code(InterceptCode::io), 0, 0, "IN");
-        expect(seen_.io.port == 0x3f8 && seen_.io.size == 4 && seen_.io.in, "IN tells another port");
+        expect(seen_.io.port == 0x3f8 && seen_.io.size == 4 && seen_.io.in,
+               "IN tells another port");
         // Lazily computed flags survive: CMP sets ZF, MOV leaves it, OUT reports.
-        expect_intercept({0x39, 0xc0, 0x89, 0xd3, 0xe6, 0x80}, code(InterceptCode::io), 0, 4, "OUT");
-        expect(seen_.io.port == 0x80 && seen_.io.size == 1 && !seen_.io.in, "OUT tells another port");
+        expect_intercept({0x39, 0xc0, 0x89, 0xd3, 0xe6, 0x80}, code(InterceptCode::io), 0, 4,
+                         "OUT");
+        expect(seen_.io.port == 0x80 && seen_.io.size == 1 && !seen_.io.in,
+               "OUT tells another port");
         expect((engine_.rflags() & 0x40) != 0, "OUT loses flags");
     }
 
@@ -132,7 +137,8 @@ class SelfTest final : public EngineClient {
         engine_.set_rip(next_);
         engine_.run();
         next_ += 32;
-        expect(seen_.code == InterceptCode::hlt && !engine_.nmi_blocked(), "IRET keeps NMIs blocked");
+        expect(seen_.code == InterceptCode::hlt && !engine_.nmi_blocked(),
+               "IRET keeps NMIs blocked");
     }
 
     /// Code that was translated changes through another view, by a store and by a model.

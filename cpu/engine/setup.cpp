@@ -10,8 +10,9 @@ namespace {
 
 void check(uc_err error, const char* what) {
     if (error != UC_ERR_OK)
-        throw sim::ConfigError(fmt::format("{}: {}: {}", library_version(), what, uc_strerror(error)),
-                               "use the static library of Unicorn 2.1.1 to 2.1.4");
+        throw sim::ConfigError(
+            fmt::format("{}: {}: {}", library_version(), what, uc_strerror(error)),
+            "use the static library of Unicorn 2.1.1 to 2.1.4");
 }
 
 void on_interrupt(uc_engine* uc, std::uint32_t number, void* user) {
@@ -30,7 +31,8 @@ std::uint64_t on_assist_read(uc_engine*, std::uint64_t offset, unsigned size, vo
     return static_cast<Engine::Impl*>(user)->assist_read(offset, size);
 }
 
-void on_assist_write(uc_engine*, std::uint64_t offset, unsigned size, std::uint64_t value, void* user) {
+void on_assist_write(uc_engine*, std::uint64_t offset, unsigned size, std::uint64_t value,
+                     void* user) {
     static_cast<Engine::Impl*>(user)->assist_write(offset, size, value);
 }
 
@@ -50,9 +52,9 @@ constexpr std::uint64_t kPermanent =
     intercept_bit(InterceptCode::wbinvd);
 
 /// MSRs without an intercept: the library keeps them (is_native_msr).
-constexpr std::uint32_t kNativeMsrs[] = {0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100,
-                                         0xc0000101, 0xc0000102, 0xc0000103, 0x174,      0x175,
-                                         0x176};
+constexpr std::uint32_t kNativeMsrs[] = {0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
+                                         0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103,
+                                         0x174,      0x175,      0x176};
 
 }  // namespace
 
@@ -109,8 +111,8 @@ Engine::Impl::~Impl() {
 
 void Engine::Impl::open_library() {
     check(uc_open(UC_ARCH_X86, UC_MODE_64, &uc), "uc_open");
-    // Has CLAC, SMEP, FSGSBASE, XSAVE; what it has beyond that, the client's CPUID hides. RDRAND is an
-    // invalid opcode (interpose.cpp).
+    // Has CLAC, SMEP, FSGSBASE, XSAVE; what it has beyond that, the client's CPUID hides. RDRAND is
+    // an invalid opcode (interpose.cpp).
     uc_ctl_set_cpu_model(uc, UC_CPU_X86_SKYLAKE_CLIENT);
     uc_ctl_set_tcg_buffer_size(uc, static_cast<std::uint32_t>(shared.code_buffer_bytes));
     // Without this each start drops the block at address 0.
@@ -123,11 +125,13 @@ void Engine::Impl::open_library() {
 
 void Engine::Impl::map_memory() {
     // Memory first: drop_code() relies on its first region having RAM addresses from 0.
-    check(uc_mem_map_ptr(uc, 0, shared.ram.size(), UC_PROT_ALL, shared.ram.data()), "uc_mem_map_ptr");
+    check(uc_mem_map_ptr(uc, 0, shared.ram.size(), UC_PROT_ALL, shared.ram.data()),
+          "uc_mem_map_ptr");
     check(uc_mem_map_ptr(uc, kPrivateBase, kPrivateBytes, UC_PROT_ALL, private_pages->bytes.data()),
           "uc_mem_map_ptr");
-    check(uc_mmio_map(uc, kAssistPage, sim::kPageSize, &on_assist_read, this, &on_assist_write, this),
-          "uc_mmio_map");
+    check(
+        uc_mmio_map(uc, kAssistPage, sim::kPageSize, &on_assist_read, this, &on_assist_write, this),
+        "uc_mmio_map");
     uc_hook hook = 0;
     check(uc_hook_add(uc, &hook, UC_HOOK_INTR, reinterpret_cast<void*>(&on_interrupt), this, 1, 0),
           "uc_hook_add");

@@ -101,9 +101,9 @@ void Engine::Impl::reset_state() {
     for (unsigned i : {0U, 1U, 2U, 3U}) store<std::uint64_t>(layout.dr + 8 * i, 0);
     store<std::uint64_t>(layout.dr + 48, 0xffff0ff0);
     store<std::uint64_t>(layout.dr + 56, 0x400);
-    for (const SegmentName name : {SegmentName::es, SegmentName::cs, SegmentName::ss, SegmentName::ds,
-                                   SegmentName::fs, SegmentName::gs, SegmentName::ldtr,
-                                   SegmentName::tr}) {
+    for (const SegmentName name :
+         {SegmentName::es, SegmentName::cs, SegmentName::ss, SegmentName::ds, SegmentName::fs,
+          SegmentName::gs, SegmentName::ldtr, SegmentName::tr}) {
         const std::size_t at = segment_offset(name);
         const bool code = name == SegmentName::cs;
         std::uint32_t rights = code ? 0x9b : 0x93;
@@ -147,8 +147,8 @@ void Engine::set_rflags(std::uint64_t value) {
     value |= 2;
     const bool was_virtual = FlagsVm::test(impl_->load<std::uint64_t>(impl_->layout.rflags));
     uc_reg_write(impl_->uc, UC_X86_REG_RFLAGS, &value);
-    // Inside the library's loop its word holds only the flags that it doesn't compute lazily; outside
-    // it holds all of them.
+    // Inside the library's loop its word holds only the flags that it doesn't compute lazily;
+    // outside it holds all of them.
     if (impl_->in_handler) impl_->store(impl_->layout.rflags, value & ~kArithmeticAndDirection);
     if (was_virtual != FlagsVm::test(value)) impl_->recompute_modes();
 }
