@@ -96,17 +96,17 @@ bool Channel::drain(std::uint32_t budget) {
             case IncomingRing::Peek::fault:
                 fail(incoming_->fault());
                 return false;
-            case IncomingRing::Peek::packet: {
+            case IncomingRing::Peek::packet:
                 if (budget == 0) return publish();
                 --budget;
-                PacketResult result{};
-                if (!take_packet(result)) return false;
-                if (result == PacketResult::busy) {
+                if (!provider_.can_receive(*this)) {
+                    paused_ = true;
+                    statistics_.paused++;
                     publish();
                     return false;
                 }
+                if (!take_packet()) return false;
                 break;
-            }
             case IncomingRing::Peek::empty: {
                 if (!publish()) return false;
                 bool not_empty = false;
@@ -122,26 +122,20 @@ bool Channel::drain(std::uint32_t budget) {
     }
 }
 
-/// Hands the packet in buffer_ to the provider. False when the channel failed.
-bool Channel::take_packet(PacketResult& result) {
+/// Takes the packet in buffer_ from the ring. False when the channel failed.
+bool Channel::take_packet() {
     const RingFault bad = parse_packet(buffer_, packet_);
     if (bad != RingFault::none) return fail(bad), false;
-    result = provider_.packet_received(*this, packet_);
-    if (!running()) return false;
-    if (result == PacketResult::invalid) return fail(RingFault::packet_header), false;
-    if (result == PacketResult::busy) {
-        paused_ = true;
-        statistics_.paused++;
-        return true;
-    }
+    incoming_->consume();
     environment_.charge(environment_.costs.packet);
     const std::uint64_t bytes = buffer_.size() + spec::kTrailerSize;
     statistics_.packets_from_guest++;
     statistics_.bytes_from_guest += bytes;
-    environment_.record(sim::EventKind::kVmbusPacket, vp_of_event(), relid_, packet_.transaction_id,
-                        bytes, 0);
-    incoming_->consume();
-    return true;
+    environment_.record(sim::EventKind::kVmbusPacket, vp_of_event(), relid_,
+                        packet_.transaction_id, bytes, 0);
+    if (provider_.packet_received(*this, packet_) == PacketResult::invalid)
+        fail(RingFault::protocol);
+    return running();
 }
 
 bool Channel::publish() {

@@ -69,7 +69,7 @@ class Channel {
     Environment& environment() { return environment_; }
 
     SendResult send(const OutgoingPacket& packet);
-    /// Reads on after PacketResult::busy, in the server's next run().
+    /// Reads on after can_receive() said no, in the server's next run().
     void resume();
     /// See ServiceProvider::channel_closed().
     void release();
@@ -105,7 +105,7 @@ class Channel {
 
   private:
     bool drain(std::uint32_t budget);
-    bool take_packet(PacketResult& result);
+    bool take_packet();
     bool publish();
     void signal_guest();
     void fail(RingFault fault);
@@ -131,7 +131,7 @@ class Channel {
     std::optional<OutgoingRing> outgoing_;
     RingFault fault_ = RingFault::none;
     bool work_pending_ = false;
-    bool paused_ = false;             // the provider said busy
+    bool paused_ = false;             // the provider cannot receive
     bool waiting_for_space_ = false;  // a send found the ring full
     std::vector<std::uint8_t> buffer_;
     Packet packet_;

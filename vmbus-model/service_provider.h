@@ -20,8 +20,7 @@ struct Offer {
 };
 
 enum class PacketResult : std::uint8_t {
-    consumed,
-    busy,     ///< left in the ring; no more are read until Channel::resume()
+    accepted,
     invalid,  ///< the guest breaks the protocol beyond repair: the channel fails
 };
 
@@ -40,6 +39,8 @@ class ServiceProvider {
     /// The guest opens the channel. Returns the status for OpenChannelResult: 0 opens, anything
     /// else refuses. The provider may send at once.
     virtual std::uint32_t channel_opened(Channel& channel) = 0;
+    /// Whether a packet may be taken from the ring now; if not, none is until Channel::resume().
+    virtual bool can_receive(Channel& channel) = 0;
     /// One packet. Its payload and ranges are valid during the call only.
     virtual PacketResult packet_received(Channel& channel, const Packet& packet) = 0;
     /// After a send() that found the ring full: there may be space now.

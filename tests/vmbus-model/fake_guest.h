@@ -274,8 +274,8 @@ class EchoProvider final : public ServiceProvider {
         opened.push_back(&channel);
         return open_status;
     }
+    bool can_receive(Channel&) override { return !busy; }
     PacketResult packet_received(Channel& channel, const Packet& packet) override {
-        if (busy) return PacketResult::busy;
         if (invalid) return PacketResult::invalid;
         packets.push_back({packet.type, 0, packet.transaction_id, 0,
                            Bytes(packet.payload.begin(), packet.payload.end())});
@@ -286,7 +286,7 @@ class EchoProvider final : public ServiceProvider {
                 {packet.transaction_id, Bytes(packet.payload.begin(), packet.payload.end())});
             flush(channel);
         }
-        return PacketResult::consumed;
+        return PacketResult::accepted;
     }
     void ready_to_send(Channel& channel) override {
         ++ready;

@@ -40,6 +40,7 @@ enum class RingFault : std::uint8_t {
     packet_bounds,  ///< a packet is longer than what was written, or shorter than its own header
     too_small,      ///< the guest's ring cannot hold a packet that the host must send
     packet_header,  ///< the extended header contradicts itself
+    protocol,       ///< the service provider gave up on what the guest sends
 };
 
 }  // namespace hvsim::vmbus
