@@ -9,7 +9,17 @@
 
 namespace hvsim::mmu {
 
-/// One cached translation. Rights are those of the tables when it was filled.
+/// Rights of a cached translation, as they were in the tables when it was filled.
+struct NestedRights {
+    static constexpr std::uint8_t kRead = 1;
+    static constexpr std::uint8_t kWrite = 2;
+    static constexpr std::uint8_t kExecuteSupervisor = 4;
+    static constexpr std::uint8_t kExecuteUser = 8;
+    /// The leaf's D bit is set or not in use: writes need no walk.
+    static constexpr std::uint8_t kDirty = 16;
+};
+
+/// One cached translation.
 struct NestedTlbEntry {
     std::uint64_t generation = 0;  ///< valid when equal to the cache's
     std::uint64_t tag = 0;         ///< root of the tables
@@ -17,11 +27,7 @@ struct NestedTlbEntry {
     std::uint64_t system_base = 0;
     std::uint8_t page_shift = 0;  ///< of the tables' leaf
     std::uint8_t memory_type = 0;
-    bool read = false;
-    bool write = false;
-    bool execute_supervisor = false;
-    bool execute_user = false;
-    bool dirty = false;  ///< the leaf's D bit is set or not in use: writes need no walk
+    std::uint8_t rights = 0;  ///< NestedRights
 };
 
 /// Two direct-mapped arrays, one for 4 KiB leaves and one of 2 MiB granularity for larger leaves.
@@ -45,16 +51,20 @@ class NestedTlb {
         return nullptr;
     }
 
-    /// Keeps the translation of `gpa`; `entry.system_base` is the system-physical address of the
-    /// first byte of the 4 KiB page (4 KiB leaf) or of the 2 MiB region (larger leaf) of `gpa`.
-    void insert(std::uint64_t root, std::uint64_t gpa, NestedTlbEntry entry) noexcept {
+    /// Keeps the translation of `gpa` to `system_physical` by a leaf of `page_shift`.
+    void insert(std::uint64_t root, std::uint64_t gpa, std::uint64_t system_physical,
+                std::uint8_t page_shift, std::uint8_t memory_type, std::uint8_t rights) noexcept {
         const std::uint64_t tag = tag_of(root);
-        const unsigned shift = granule_shift(entry.page_shift);
+        const unsigned shift = granule_shift(page_shift);
+        std::vector<NestedTlbEntry>& array = shift == kLargeShift ? large_ : small_;
+        NestedTlbEntry& entry = array[index_of(tag, gpa >> shift)];
         entry.generation = generation_;
         entry.tag = tag;
         entry.guest_page = gpa >> shift;
-        std::vector<NestedTlbEntry>& array = shift == kLargeShift ? large_ : small_;
-        array[index_of(tag, entry.guest_page)] = entry;
+        entry.system_base = system_physical & ~((std::uint64_t{1} << shift) - 1);
+        entry.page_shift = page_shift;
+        entry.memory_type = memory_type;
+        entry.rights = rights;
     }
 
     static constexpr unsigned granule_shift(unsigned page_shift) noexcept {

@@ -96,16 +96,19 @@ bool ept_is_leaf(const SecondStage& stage, std::uint64_t entry, int level) {
     return level == 2 || (level == 3 && stage.pages_1g);
 }
 
-void fill_ept_rights(const SecondStage& stage, const NestedRequest& request, std::uint64_t rights,
-                     bool dirty, NestedTranslation& out) {
-    out.readable = ept::R::test(rights);
-    out.writable = ept::W::test(rights) && dirty;
-    const bool user = stage.mode_based_execute && request.user_linear;
-    out.executable = user ? ept::XU::test(rights) : ept::X::test(rights);
+/// NestedRights of the conjunction of a path's entries.
+std::uint8_t ept_rights(std::uint64_t entry, bool dirty) {
+    unsigned rights = 0;
+    if (ept::R::test(entry)) rights |= NestedRights::kRead;
+    if (ept::W::test(entry)) rights |= NestedRights::kWrite;
+    if (ept::X::test(entry)) rights |= NestedRights::kExecuteSupervisor;
+    if (ept::XU::test(entry)) rights |= NestedRights::kExecuteUser;
+    if (dirty) rights |= NestedRights::kDirty;
+    return static_cast<std::uint8_t>(rights);
 }
 
 void walk_ept(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& request,
-              WalkSteps& steps, NestedTranslation& out, NestedTlbEntry& cached) {
+              WalkSteps& steps, NestedTranslation& out, std::uint8_t& cached) {
     const int levels = ept::EPTP_WALK_LENGTH::get(stage.root) == 4 ? 5 : 4;
     const bool accessed_dirty = ept::EPTP_AD_ENABLE::test(stage.root);
     const std::uint64_t execute_bits =
@@ -162,13 +165,7 @@ void walk_ept(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& 
         (entry & ept::ADDRESS::kMask & ~low_bits(shift)) | (gpa & low_bits(shift));
     out.page_shift = static_cast<std::uint8_t>(shift);
     out.memory_type = static_cast<std::uint8_t>(entry >> ept::MEMORY_TYPE::kLow & 0xf);
-    fill_ept_rights(stage, request, rights, dirty, out);
-
-    cached.read = ept::R::test(rights);
-    cached.write = ept::W::test(rights);
-    cached.execute_supervisor = ept::X::test(rights);
-    cached.execute_user = ept::XU::test(rights);
-    cached.dirty = dirty;
+    cached = ept_rights(rights, dirty);
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -199,7 +196,7 @@ std::uint64_t npt_reserved(const SecondStage& stage, std::uint64_t entry, int le
 }
 
 void walk_npt(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& request,
-              WalkSteps& steps, NestedTranslation& out, NestedTlbEntry& cached) {
+              WalkSteps& steps, NestedTranslation& out, std::uint8_t& cached) {
     namespace e = npt::exitinfo1;
     const bool pae = stage.npt_mode == NptMode::pae;
     const int levels = pae ? 3 : stage.npt_mode == NptMode::level5 ? 5 : 4;
@@ -260,44 +257,54 @@ void walk_npt(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& 
     out.system_physical =
         (entry & paging::ADDRESS::kMask & ~low_bits(shift)) | (gpa & low_bits(shift));
     out.page_shift = static_cast<std::uint8_t>(shift);
-    out.readable = true;
-    out.writable = writable && dirty;
-    out.executable = executable;
-
-    cached.read = true;
-    cached.write = writable;
-    cached.execute_supervisor = cached.execute_user = executable;
-    cached.dirty = dirty;
+    unsigned rights = NestedRights::kRead;
+    if (writable) rights |= NestedRights::kWrite;
+    if (executable) rights |= NestedRights::kExecuteSupervisor | NestedRights::kExecuteUser;
+    if (dirty) rights |= NestedRights::kDirty;
+    cached = static_cast<std::uint8_t>(rights);
 }
 
 // ---------------------------------------------------------------------------------------------
+
+void set_rights(const SecondStage& stage, const NestedRequest& request, std::uint8_t rights,
+                NestedTranslation& out) {
+    const bool user =
+        stage.kind == SecondStageKind::ept && stage.mode_based_execute && request.user_linear;
+    const unsigned execute = user ? NestedRights::kExecuteUser : NestedRights::kExecuteSupervisor;
+    constexpr unsigned kWriteNow = NestedRights::kWrite | NestedRights::kDirty;
+    out.readable = (rights & NestedRights::kRead) != 0;
+    out.writable = (rights & kWriteNow) == kWriteNow;
+    out.executable = (rights & execute) != 0;
+}
+
+bool suffices(const SecondStage& stage, const NestedRequest& request,
+              const NestedTranslation& out) {
+    if (stage.kind == SecondStageKind::npt) {
+        if (request.guest_table) return out.writable;
+    } else if (request.guest_table && request.linear_valid &&
+               ept::EPTP_AD_ENABLE::test(stage.root)) {
+        return out.readable && out.writable;
+    }
+    switch (request.access) {
+        case Access::read:
+            return out.readable;
+        case Access::write:
+            return out.writable;
+        case Access::execute:
+            break;
+    }
+    return out.executable;
+}
 
 bool serve_from_tlb(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& request,
                     NestedTranslation& out) {
     const NestedTlbEntry* entry = stage.tlb->find(stage.root, gpa);
     if (entry == nullptr) return false;
-    const bool is_ept = stage.kind == SecondStageKind::ept;
-    const bool user = is_ept && stage.mode_based_execute && request.user_linear;
-    out.readable = entry->read;
-    out.writable = entry->write && entry->dirty;
-    out.executable = user ? entry->execute_user : entry->execute_supervisor;
-    bool read = false;
-    bool write = false;
-    bool fetch = false;
-    if (is_ept) {
-        const std::uint64_t need = ept_need(stage, request).rights;
-        read = ept::R::test(need);
-        write = ept::W::test(need);
-        fetch = !read && !write;
-    } else {
-        write = request.guest_table || request.access == Access::write;
-        fetch = !write && request.access == Access::execute;
-        read = !write && !fetch;
-    }
-    if ((read && !out.readable) || (write && !out.writable) || (fetch && !out.executable))
-        return false;  // D must be set, or the tables may allow more by now: walk again
-    const unsigned granule = NestedTlb::granule_shift(entry->page_shift);
-    out.system_physical = entry->system_base | (gpa & low_bits(granule));
+    set_rights(stage, request, entry->rights, out);
+    // D must be set, or the tables may allow more by now: walk again.
+    if (!suffices(stage, request, out)) return false;
+    out.system_physical =
+        entry->system_base | (gpa & low_bits(NestedTlb::granule_shift(entry->page_shift)));
     out.page_shift = entry->page_shift;
     out.memory_type = entry->memory_type;
     return true;
@@ -316,20 +323,19 @@ NestedTranslation translate_guest_physical(const SecondStage& stage, std::uint64
         ++steps.nested_tlb_hits;
         return out;
     }
-    NestedTlbEntry cached;
+    std::uint8_t rights = 0;
     if (stage.kind == SecondStageKind::ept)
-        walk_ept(stage, gpa, request, steps, out, cached);
+        walk_ept(stage, gpa, request, steps, out, rights);
     else
-        walk_npt(stage, gpa, request, steps, out, cached);
-    if (stage.tlb == nullptr) return out;
+        walk_npt(stage, gpa, request, steps, out, rights);
     if (out.fault.kind != NestedFaultKind::none) {
-        stage.tlb->invalidate_page(stage.root, gpa);
+        if (stage.tlb != nullptr) stage.tlb->invalidate_page(stage.root, gpa);
         return out;
     }
-    cached.page_shift = out.page_shift;
-    cached.memory_type = out.memory_type;
-    cached.system_base = out.system_physical & ~low_bits(NestedTlb::granule_shift(out.page_shift));
-    stage.tlb->insert(stage.root, gpa, cached);
+    set_rights(stage, request, rights, out);
+    if (stage.tlb != nullptr)
+        stage.tlb->insert(stage.root, gpa, out.system_physical, out.page_shift, out.memory_type,
+                          rights);
     return out;
 }
 

@@ -27,22 +27,24 @@ struct GuestEntry {
 
 class Walker {
   public:
-    Walker(const PagingState& paging, const SecondStage& stage, const AccessRequest& request)
+    Walker(const PagingState& paging, const SecondStage& stage, const AccessRequest& request,
+           WalkResult& result)
         : paging_(paging),
           stage_(stage),
           request_(request),
-          supervisor_(!request.user || request.implicit_supervisor) {}
+          supervisor_(!request.user || request.implicit_supervisor),
+          result_(result) {}
 
-    WalkResult run(std::uint64_t linear) {
+    void run(std::uint64_t linear) {
         GuestMapping mapping;
-        if (!find(linear, mapping)) return result_;
+        if (!find(linear, mapping)) return;
         if (paging_.mode != PagingMode::none) {
             apply_rights(mapping);
             if (!allowed(result_)) {
                 page_fault(paging::error_code::kPresent);
-                return result_;
+                return;
             }
-            if (!update_flags(mapping)) return result_;
+            if (!update_flags(mapping)) return;
             result_.writable = result_.writable && mapping.dirty;
         } else {
             result_.readable = result_.writable = result_.executable = true;
@@ -52,7 +54,6 @@ class Walker {
         result_.global_page = mapping.global;
         result_.guest_physical = mapping.base | (result_.linear & low_bits(mapping.shift));
         final_access(mapping);
-        return result_;
     }
 
   private:
@@ -297,16 +298,18 @@ class Walker {
     const SecondStage& stage_;
     const AccessRequest& request_;
     bool supervisor_;
+    WalkResult& result_;
     unsigned used_ = 0;
     std::array<GuestEntry, 5> path_;
-    WalkResult result_;
 };
 
 }  // namespace
 
 WalkResult walk(const PagingState& paging, const SecondStage& second_stage, std::uint64_t linear,
                 const AccessRequest& request) {
-    return Walker(paging, second_stage, request).run(linear);
+    WalkResult result;
+    Walker(paging, second_stage, request, result).run(linear);
+    return result;
 }
 
 PdpteLoad load_pdptes(const SecondStage& second_stage, std::uint64_t cr3, unsigned maxphyaddr) {
