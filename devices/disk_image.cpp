@@ -81,7 +81,7 @@ void DiskImage::check_size(const sim::SourceLocation& where) const {
             where,
             fmt::format("disk of {} bytes, not a positive multiple of its block size {}", size_,
                         block_size_),
-            "round the size up, for a raw file with: truncate -s %" + std::to_string(block_size_));
+            fmt::format("round the size up, for a raw file with: truncate -s %{}", block_size_));
 }
 
 void DiskImage::read_base(std::uint64_t offset, std::span<std::uint8_t> out) const {
