@@ -80,8 +80,8 @@ Aml device_aml(const AcpiDevice& device) {
 Aml dsdt_aml(const AcpiConfig& config) {
     // SLP_TYPa, SLP_TYPb, two reserved (ACPI 6.4 7.4.2.6).
     const Aml sleep_type = aml::integer(config.pm.s5_sleep_type);
-    const Aml s5 = aml::named(
-        "\\_S5", aml::package({sleep_type, sleep_type, aml::integer(0), aml::integer(0)}));
+    const Aml s5 =
+        aml::named("_S5", aml::package({sleep_type, sleep_type, aml::integer(0), aml::integer(0)}));
     Aml devices;
     const auto add = [&devices](const AcpiDevice& device) {
         const Aml encoded = device_aml(device);
@@ -94,7 +94,7 @@ Aml dsdt_aml(const AcpiConfig& config) {
     if (config.com1) add(serial_port());
     if (config.rtc) add(real_time_clock());
     for (const AcpiDevice& device : config.devices) add(device);
-    return aml::concat({s5, aml::scope("\\_SB", devices)});
+    return aml::concat({s5, aml::scope("_SB", devices)});
 }
 
 }  // namespace hvsim::devices::firmware
