@@ -12,6 +12,18 @@ namespace {
 
 constexpr std::size_t kLineLength = 4096;
 
+bool take_number(std::string_view& text, std::uint64_t& value, int base) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    return error == std::errc{};
+}
+
+bool take_space(std::string_view& text) {
+    if (!text.starts_with(' ')) return false;
+    text.remove_prefix(1);
+    return true;
+}
+
 std::size_t console_count(const Scenario& scenario) {
     return std::max<std::size_t>(scenario.vms.size(), 1);
 }
@@ -29,39 +41,31 @@ ScriptedInput::ScriptedInput(const Scenario& scenario) : scripts_(console_count(
 
 void ScriptedInput::on_byte(std::size_t console, std::uint8_t byte, sim::Time time) {
     Script& script = scripts_.at(console);
-    if (script.waiting == script.entries.size() || byte == '\r' || byte == 0) return;
+    const bool waiting = script.current < script.entries.size() && script.due == sim::kNever;
+    if (!waiting || byte == '\r' || byte == 0) return;
     const bool finished = byte == '\n' || script.line.size() == kLineLength;
     if (!finished) script.line += static_cast<char>(byte);
-    if (script.entries[script.waiting].after.completed_by(script.line, finished)) {
-        ++script.waiting;
-        start_entry(script, time);
-        script.line.clear();  // the next pattern must come after this one
-    }
-    if (finished) script.line.clear();
-}
-
-/// Starts typing the next entry when its pattern was seen and the entry before is typed.
-void ScriptedInput::start_entry(Script& script, sim::Time time) {
-    if (script.due != sim::kNever) return;
-    while (script.typing < script.waiting && script.entries[script.typing].text.empty())
-        ++script.typing;
-    if (script.typing < script.waiting) script.due = time + script.entries[script.typing].pace;
+    const Entry& entry = script.entries[script.current];
+    const bool seen = entry.after.completed_by(script.line, finished);
+    if (seen && entry.text.empty())
+        ++script.current;
+    else if (seen)
+        script.due = time + entry.pace;
+    if (seen || finished) script.line.clear();
 }
 
 std::optional<std::uint8_t> ScriptedInput::next(std::size_t console, sim::Time now) {
     Script& script = scripts_.at(console);
-    if (script.due > now) return std::nullopt;
-    const Entry& entry = script.entries[script.typing];
+    if (script.due == sim::kNever || script.due > now) return std::nullopt;
+    const Entry& entry = script.entries[script.current];
     const auto byte = static_cast<std::uint8_t>(entry.text[script.typed++]);
     if (script.typed < entry.text.size()) {
         script.due += entry.pace;
         return byte;
     }
-    const sim::Time time = script.due;
-    ++script.typing;
+    ++script.current;
     script.typed = 0;
     script.due = sim::kNever;
-    start_entry(script, time);
     return byte;
 }
 
@@ -98,14 +102,11 @@ ReplayedInput::ReplayedInput(const std::filesystem::path& file, std::size_t cons
     while (std::getline(in, line)) {
         ++number;
         std::uint64_t time = 0, console = 0, byte = 0;
-        const char* const end = line.data() + line.size();
-        auto part = std::from_chars(line.data(), end, time);
-        if (part.ec == std::errc{} && part.ptr != end && *part.ptr == ' ')
-            part = std::from_chars(part.ptr + 1, end, console);
-        if (part.ec == std::errc{} && part.ptr != end && *part.ptr == ' ')
-            part = std::from_chars(part.ptr + 1, end, byte, 16);
-        if (part.ec != std::errc{} || part.ptr != end || byte > 0xff || line.empty())
-            fail("expected \"TIME CONSOLE BYTE\"");
+        std::string_view rest = line;
+        const bool parsed = take_number(rest, time, 10) && take_space(rest) &&
+                            take_number(rest, console, 10) && take_space(rest) &&
+                            take_number(rest, byte, 16) && rest.empty();
+        if (!parsed || byte > 0xff) fail("expected \"TIME CONSOLE BYTE\"");
         if (console >= consoles) fail("the scenario has no such console");
         if (time < end_) fail("times must not go back");
         end_ = time;

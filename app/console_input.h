@@ -28,13 +28,11 @@ class ScriptedInput : public ConsoleInput {
     };
     struct Script {
         std::vector<Entry> entries;
-        std::size_t waiting = 0;  // index of the entry whose pattern is looked for
-        std::size_t typing = 0;   // index of the entry that is typed; == waiting when none is
-        std::size_t typed = 0;    // bytes of it
-        sim::Time due = sim::kNever;
-        std::string line;
+        std::size_t current = 0;      // entry that is waited for or typed
+        std::size_t typed = 0;        // bytes of it
+        sim::Time due = sim::kNever;  // of the next byte; kNever while waiting
+        std::string line;             // printed since the last line end or typed text
     };
-    void start_entry(Script& script, sim::Time time);
 
     std::vector<Script> scripts_;  // by console
 };

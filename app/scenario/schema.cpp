@@ -189,8 +189,8 @@ constexpr Key kConsoleInput[] = {
     {"vm", string, "", "The VM to type on. Default: the first, or the bare machine.",
      store<&ConsoleInputConfig::vm>},
     {"after", string, nullptr,
-     "Pattern to wait for, seen after the text of the entry before it began to be typed. Plain "
-     "text, or an ECMAScript regular expression after \"re:\".",
+     "Pattern to wait for, in what is printed after the text before it was typed. Plain text, or "
+     "after \"re:\" an ECMAScript regular expression, held against whole lines.",
      store<&ConsoleInputConfig::after>},
     {"text", string, nullptr, "What to type.", store<&ConsoleInputConfig::text>},
     {"pace",
@@ -230,8 +230,8 @@ constexpr Key kEvent[] = {
 
 constexpr Key kExpect[] = {
     {"console", strings, "",
-     "Patterns that must appear on the consoles. Plain text within a line, or an ECMAScript "
-     "regular expression after \"re:\".",
+     "Patterns that must appear on the consoles: plain text within a line, or after \"re:\" an "
+     "ECMAScript regular expression, held against whole lines.",
      store<&ExpectConfig::console>},
     {"absent", strings, "", "Patterns that must not appear.", store<&ExpectConfig::absent>},
     {"ordered", boolean, "false", "The patterns must appear in the given order.",

@@ -1,0 +1,167 @@
+#include "app/cli/program.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <ostream>
+
+#include "app/scenario/explain.h"
+#include "app/scenario/reader.h"
+#include "app/version.h"
+#include "sim/error.h"
+
+namespace hvsim::app {
+namespace {
+
+struct ScenarioArguments {
+    std::string explain;
+    bool explain_given = false;
+    bool markdown = false;
+    std::filesystem::path check;
+    std::vector<std::string> set;
+    std::vector<std::filesystem::path> profiles;
+};
+
+struct Arguments {
+    RunArguments run;
+    ScenarioArguments scenario;
+    TraceArguments trace;
+    bool version = false;
+};
+
+void add_scenario_options(CLI::App& command, std::vector<std::string>& set,
+                          std::vector<std::filesystem::path>& profiles) {
+    command.add_option("--set", set, "Replace a value of the scenario: KEY=VALUE, repeatable")
+        ->take_all()
+        ->expected(1);
+    command.add_option("--profiles", profiles, "Folder to look for timing profiles in, repeatable")
+        ->take_all()
+        ->expected(1);
+}
+
+CLI::App* add_run(CLI::App& program, RunArguments& run) {
+    CLI::App* command = program.add_subcommand("run", "Run a scenario and report");
+    command->add_option("scenario", run.scenario, "Scenario file")->required();
+    add_scenario_options(*command, run.set, run.profiles);
+    command->add_option("--trace", run.trace, "Write every event to this file");
+    command
+        ->add_option("--trace-level", run.trace_level,
+                     "event, or walk: TLB fills and IOTLB misses too")
+        ->check(CLI::IsMember({"event", "walk"}));
+    command->add_option("--json", run.json, "Write the report as JSON to this file (- = output)");
+    command->add_flag("--quiet", run.quiet, "Do not print consoles");
+    command->add_flag("--no-report", run.no_report, "Do not print the report");
+    command->add_option("--wall-limit", run.wall_limit, "Stop after this many seconds of wall time")
+        ->check(CLI::Range(0.001, 1e9));
+    command->add_flag("--interactive", run.interactive,
+                      "Connect the first console to the keyboard (Ctrl-A x ends the run)");
+    CLI::Option* record =
+        command->add_option("--record", run.record, "Write the keys typed to this file");
+    CLI::Option* replay =
+        command->add_option("--replay", run.replay, "Type the keys of a recording, at their times");
+    record->excludes(replay);
+    record->needs("--interactive");
+    replay->excludes("--interactive");
+    return command;
+}
+
+CLI::App* add_scenario(CLI::App& program, ScenarioArguments& scenario) {
+    CLI::App* command = program.add_subcommand("scenario", "Explain scenario files, or check one");
+    CLI::Option* explain = command->add_option(
+        "--explain", scenario.explain, "Explain everything, or one section or key (host.ram)");
+    explain->expected(0, 1);
+    CLI::Option* check =
+        command->add_option("--check", scenario.check, "Read a scenario without running it");
+    CLI::Option* markdown =
+        command->add_flag("--markdown", scenario.markdown, "Print docs/scenario.md");
+    add_scenario_options(*command, scenario.set, scenario.profiles);
+    explain->excludes(check)->excludes(markdown);
+    check->excludes(markdown);
+    command->callback([&scenario, explain, check, markdown] {
+        scenario.explain_given = explain->count() > 0;
+        if (!scenario.explain_given && check->count() == 0 && markdown->count() == 0)
+            throw CLI::RequiredError("one of --explain, --check or --markdown");
+    });
+    return command;
+}
+
+CLI::App* add_trace(CLI::App& program, TraceArguments& trace) {
+    CLI::App* command = program.add_subcommand("trace", "Print a trace file as text");
+    command->add_option("file", trace.file, "Trace file")->required();
+    command->add_option("--from", trace.from, "First virtual time (\"1.5 s\")");
+    command->add_option("--to", trace.to, "Last virtual time");
+    const CLI::Range number(0, 0xfffe);
+    command->add_option("--partition", trace.partition, "Only this partition")->check(number);
+    command->add_option("--vp", trace.vp, "Only this virtual processor")->check(number);
+    command->add_option("--lp", trace.lp, "Only this logical processor")->check(number);
+    command->add_option("--kind", trace.kinds, "Only events of this kind (vm_exit), repeatable")
+        ->take_all()
+        ->expected(1);
+    command->add_option("--limit", trace.limit, "Print at most this many events");
+    command->add_flag("--summary", trace.summary, "Print how many events of each kind instead");
+    return command;
+}
+
+int scenario_command(const ScenarioArguments& arguments, std::ostream& out) {
+    if (arguments.markdown) {
+        out << scenario_document();
+    } else if (arguments.explain_given) {
+        out << explain(arguments.explain);
+    } else {
+        read_scenario(arguments.check, {arguments.set, arguments.profiles, true});
+        out << arguments.check.string() << ": no errors\n";
+    }
+    return kExitMet;
+}
+
+int print_version(const Surroundings& surroundings) {
+    surroundings.out << "hvsim " << kVersion << '\n';
+    for (const analysis::NamedText& library : surroundings.machine.versions())
+        surroundings.out << library.name << ' ' << library.value << '\n';
+    return kExitMet;
+}
+
+int dispatch(const std::vector<std::string>& words, const Surroundings& surroundings) {
+    Arguments arguments;
+    CLI::App program("hvsim simulates a whole x86-64 server that runs a hypervisor and its guests.",
+                     "hvsim");
+    program.add_flag("--version", arguments.version,
+                     "Print the version and those of the libraries");
+    program.require_subcommand(0, 1);
+    const CLI::App* run = add_run(program, arguments.run);
+    const CLI::App* scenario = add_scenario(program, arguments.scenario);
+    const CLI::App* trace = add_trace(program, arguments.trace);
+    try {
+        std::vector<std::string> reversed(words.rbegin(), words.rend());
+        program.parse(std::move(reversed));
+    } catch (const CLI::ParseError& error) {
+        const int code = program.exit(error, surroundings.out, surroundings.err);
+        return code == 0 ? kExitMet : kExitConfig;
+    }
+    if (arguments.version) return print_version(surroundings);
+    if (run->parsed()) return run_command(arguments.run, surroundings);
+    if (scenario->parsed()) return scenario_command(arguments.scenario, surroundings.out);
+    if (trace->parsed()) return trace_command(arguments.trace, surroundings);
+    surroundings.err << program.help();
+    return kExitConfig;
+}
+
+}  // namespace
+
+int run_program(const std::vector<std::string>& words, const Surroundings& surroundings) {
+    try {
+        return dispatch(words, surroundings);
+    } catch (const sim::ConfigError& error) {
+        surroundings.err << "hvsim: " << error.what() << '\n';
+        if (!error.hint().empty()) surroundings.err << "  hint: " << error.hint() << '\n';
+        return kExitConfig;
+    } catch (const std::bad_alloc&) {
+        surroundings.err << "hvsim: the host is out of memory\n";
+        return kExitConfig;
+    } catch (const std::exception& error) {
+        surroundings.err << "hvsim: internal error: " << error.what() << '\n';
+        return kExitInternal;
+    }
+}
+
+}  // namespace hvsim::app

@@ -1,0 +1,67 @@
+#pragma once
+// The command line: what it prints goes to the given streams, what it runs is given as functions.
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "app/run.h"
+
+namespace hvsim::app {
+
+/// Exit codes of the program.
+enum ExitCode : int {
+    kExitMet = 0,       ///< the run did what the scenario expects; or the command succeeded
+    kExitUnmet = 1,     ///< it did not
+    kExitConfig = 2,    ///< the command line, a file or the host is wrong
+    kExitStopped = 3,   ///< the wall limit or a signal stopped the run
+    kExitInternal = 4,  ///< a model's invariant is broken: a bug
+};
+
+/// The program's surroundings.
+struct Surroundings {
+    std::ostream& out;
+    std::ostream& err;
+    MachineFunctions machine;
+    std::function<std::uint64_t()> wall_clock_ns;
+    bool out_is_terminal = false;
+    bool err_is_terminal = false;
+    /// Set by a signal; may be null.
+    const std::atomic<bool>* interrupted = nullptr;
+};
+
+/// Runs the program with the arguments after its name; returns its exit code.
+int run_program(const std::vector<std::string>& arguments, const Surroundings& surroundings);
+
+struct RunArguments {
+    std::filesystem::path scenario;
+    std::vector<std::string> set;
+    std::vector<std::filesystem::path> profiles;
+    std::filesystem::path trace;
+    std::string trace_level = "event";
+    std::string json;
+    bool quiet = false;
+    bool no_report = false;
+    double wall_limit = 0;  ///< seconds; 0 = none
+    bool interactive = false;
+    std::filesystem::path record;
+    std::filesystem::path replay;
+};
+int run_command(const RunArguments& arguments, const Surroundings& surroundings);
+
+struct TraceArguments {
+    std::filesystem::path file;
+    std::string from;
+    std::string to;
+    int partition = -1;
+    int vp = -1;
+    int lp = -1;
+    std::vector<std::string> kinds;
+    std::uint64_t limit = 0;  ///< 0 = none
+    bool summary = false;
+};
+int trace_command(const TraceArguments& arguments, const Surroundings& surroundings);
+
+}  // namespace hvsim::app

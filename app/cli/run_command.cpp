@@ -1,0 +1,246 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <memory>
+#include <ostream>
+#include <thread>
+
+#include "analysis/quantity_text.h"
+#include "analysis/report.h"
+#include "analysis/tally.h"
+#include "app/cli/console_output.h"
+#include "app/cli/keyboard.h"
+#include "app/cli/program.h"
+#include "app/console_input.h"
+#include "app/expect.h"
+#include "app/scenario/quantity.h"
+#include "app/scenario/reader.h"
+#include "app/version.h"
+#include "sim/trace_writer.h"
+
+namespace hvsim::app {
+namespace {
+
+constexpr std::uint64_t kSecondNs = 1'000'000'000;
+constexpr std::uint64_t kProgressPeriodNs = kSecondNs / 5;
+
+/// One run, from its scenario to its report.
+class Run {
+  public:
+    Run(const RunArguments& arguments, const Surroundings& surroundings)
+        : arguments_(arguments),
+          surroundings_(surroundings),
+          scenario_(read_scenario(arguments.scenario, {arguments.set, arguments.profiles, true})),
+          consoles_(std::max<std::size_t>(scenario_.vms.size(), 1)),
+          watch_(scenario_.expect, consoles_),
+          script_(scenario_),
+          output_(scenario_, surroundings.out, arguments.quiet, arguments.interactive) {}
+
+    int run() {
+        const sim::TraceNames names = surroundings_.machine.names(scenario_);
+        open_trace(names);
+        analysis::Tally tally(names, trace_.get());
+        connect_input();
+        RunOptions options = options_for(tally);
+        start_ns_ = surroundings_.wall_clock_ns();
+        const RunOutcome outcome = surroundings_.machine.run(scenario_, options);
+        const std::uint64_t wall_ns = surroundings_.wall_clock_ns() - start_ns_;
+        clear_progress();
+        output_.finish();
+        keyboard_.reset();
+        const Verdict verdict = judge(scenario_, outcome, watch_, reason_);
+        report(outcome, verdict, tally, wall_ns);
+        if (trace_) trace_->finish();
+        if (!verdict.met) print_failure(verdict);
+        if (reason_ == StopReason::wall_limit || reason_ == StopReason::interrupted)
+            return kExitStopped;
+        return verdict.met ? kExitMet : kExitUnmet;
+    }
+
+  private:
+    void open_trace(const sim::TraceNames& names) {
+        if (arguments_.trace.empty()) return;
+        sim::TraceInfo info;
+        info.scenario = arguments_.scenario.string();
+        info.program_version = kVersion;
+        info.start_date = scenario_.host.date;
+        info.names = names;
+        trace_ = std::make_unique<sim::TraceWriter>(arguments_.trace, std::move(info));
+    }
+
+    void connect_input() {
+        input_.add(script_);
+        if (arguments_.interactive) {
+            keyboard_ = std::make_unique<Keyboard>();
+            ConsoleInput* source = keyboard_.get();
+            if (!arguments_.record.empty()) {
+                recording_ = std::make_unique<RecordingInput>(*source, arguments_.record);
+                source = recording_.get();
+            }
+            input_.add(*source);
+            scenario_.expect.deadline = sim::kNever;  // a person takes the time a person takes
+        }
+        if (!arguments_.replay.empty()) {
+            replayed_ = std::make_unique<ReplayedInput>(arguments_.replay, consoles_);
+            input_.add(*replayed_);
+            const sim::Time end = replayed_->end();
+            scenario_.expect.deadline += std::min(end, sim::kNever - scenario_.expect.deadline);
+        }
+    }
+
+    RunOptions options_for(analysis::Tally& tally) {
+        RunOptions options;
+        options.console = [this](std::size_t console, std::uint8_t byte, sim::Time time) {
+            output_.on_byte(console, byte);
+            watch_.on_byte(console, byte, time);
+            script_.on_byte(console, byte, time);
+            if (watch_.wants_stop()) stop(StopReason::watch);
+        };
+        options.input = &input_;
+        options.stop = &stop_;
+        options.sink = &tally;
+        options.level =
+            arguments_.trace_level == "walk" ? sim::EventLevel::walk : sim::EventLevel::event;
+        options.progress = [this](const Progress& progress) { on_progress(progress); };
+        return options;
+    }
+
+    void stop(StopReason reason) {
+        if (reason_ == StopReason::none) reason_ = reason;
+        stop_.store(true);
+    }
+
+    void on_progress(const Progress& progress) {
+        const std::uint64_t wall_ns = surroundings_.wall_clock_ns() - start_ns_;
+        const auto limit_ns = static_cast<std::uint64_t>(arguments_.wall_limit * 1e9);
+        if (limit_ns != 0 && wall_ns >= limit_ns) stop(StopReason::wall_limit);
+        if (surroundings_.interrupted != nullptr && surroundings_.interrupted->load())
+            stop(StopReason::interrupted);
+        if (keyboard_) {
+            if (keyboard_->wants_quit()) stop(StopReason::interrupted);
+            // For a person the guest's clock must not run ahead; results do not depend on it.
+            const std::uint64_t virtual_ns = progress.virtual_time / sim::kNanosecond;
+            if (virtual_ns > wall_ns && !stop_.load())
+                std::this_thread::sleep_for(std::chrono::nanoseconds(virtual_ns - wall_ns));
+        }
+        print_progress(progress, wall_ns);
+    }
+
+    void print_progress(const Progress& progress, std::uint64_t wall_ns) {
+        const bool shared = surroundings_.out_is_terminal && output_.uses_output();
+        if (!surroundings_.err_is_terminal || shared || wall_ns < next_progress_ns_) return;
+        next_progress_ns_ = wall_ns + kProgressPeriodNs;
+        const std::uint64_t speed =
+            progress.code_bytes * 1000 / std::max<std::uint64_t>(wall_ns, 1);
+        surroundings_.err << fmt::format("\r{:>9}.{:03} s virtual, {} s wall, {} MB code/s ",
+                                         progress.virtual_time / sim::kSecond,
+                                         progress.virtual_time / sim::kMillisecond % 1000,
+                                         wall_ns / kSecondNs, speed)
+                          << std::flush;
+        progress_shown_ = true;
+    }
+
+    void clear_progress() {
+        if (progress_shown_) surroundings_.err << "\r\033[K" << std::flush;
+    }
+
+    analysis::RunResult result_of(const RunOutcome& outcome, const Verdict& verdict,
+                                  const analysis::Tally& tally, std::uint64_t wall_ns) const {
+        analysis::RunResult result;
+        result.scenario = arguments_.scenario.string();
+        result.program_version = kVersion;
+        result.versions = surroundings_.machine.versions();
+        result.machine = machine_text();
+        result.end = verdict.end;
+        result.met = verdict.met;
+        result.unmet = verdict.unmet;
+        result.virtual_time = outcome.virtual_time;
+        result.wall_ns = wall_ns;
+        result.code_bytes = outcome.code_bytes;
+        result.instructions = outcome.instructions;
+        result.quantum = scenario_.host.quantum;
+        result.greatest_overshoot = outcome.greatest_overshoot;
+        tally.add_to(result);
+        result.statistics = outcome.statistics;
+        result.digest = outcome.digest;
+        return result;
+    }
+
+    std::vector<analysis::NamedText> machine_text() const {
+        const HostConfig& host = scenario_.host;
+        std::vector<analysis::NamedText> text;
+        text.push_back(
+            {"host",
+             fmt::format("{}, {} processor{}, {}", host.vendor == Vendor::intel ? "Intel" : "AMD",
+                         host.processors, host.processors == 1 ? "" : "s", format_size(host.ram))});
+        text.push_back({"timing profile", scenario_.timing_profile});
+        for (const VmConfig& vm : scenario_.vms)
+            text.push_back({fmt::format("VM \"{}\"", vm.name),
+                            fmt::format("{} processor{}, {}, {} disk{}", vm.processors,
+                                        vm.processors == 1 ? "" : "s", format_size(vm.ram),
+                                        vm.disks.size(), vm.disks.size() == 1 ? "" : "s")});
+        return text;
+    }
+
+    void report(const RunOutcome& outcome, const Verdict& verdict, const analysis::Tally& tally,
+                std::uint64_t wall_ns) const {
+        const analysis::RunResult result = result_of(outcome, verdict, tally, wall_ns);
+        if (!arguments_.json.empty()) write_json(analysis::json_report(result));
+        if (!arguments_.no_report && arguments_.json != "-")
+            surroundings_.out << '\n' << analysis::text_report(result) << std::flush;
+    }
+
+    void write_json(const std::string& text) const {
+        if (arguments_.json == "-") {
+            surroundings_.out << text << std::flush;
+            return;
+        }
+        std::ofstream file(arguments_.json, std::ios::binary | std::ios::trunc);
+        file << text << std::flush;
+        if (!file) throw sim::ConfigError(fmt::format("cannot write {}", arguments_.json));
+    }
+
+    void print_failure(const Verdict& verdict) const {
+        std::ostream& err = surroundings_.err;
+        for (const std::string& sentence : verdict.unmet) err << "hvsim: " << sentence << '\n';
+        for (std::size_t console = 0; console < consoles_; ++console) {
+            const std::vector<std::string> lines = watch_.last_lines(console);
+            if (lines.empty()) {
+                err << fmt::format("the console of {} printed nothing\n",
+                                   scenario_.console_name(console));
+                continue;
+            }
+            err << fmt::format("the console of {} ends with:\n", scenario_.console_name(console));
+            for (const std::string& line : lines) err << "  | " << line << '\n';
+        }
+        err.flush();
+    }
+
+    const RunArguments& arguments_;
+    const Surroundings& surroundings_;
+    Scenario scenario_;
+    std::size_t consoles_;
+    ConsoleWatch watch_;
+    ScriptedInput script_;
+    ConsoleOutput output_;
+    CombinedInput input_;
+    std::unique_ptr<Keyboard> keyboard_;
+    std::unique_ptr<RecordingInput> recording_;
+    std::unique_ptr<ReplayedInput> replayed_;
+    std::unique_ptr<sim::TraceWriter> trace_;
+    std::atomic<bool> stop_{false};
+    StopReason reason_ = StopReason::none;
+    std::uint64_t start_ns_ = 0;
+    std::uint64_t next_progress_ns_ = kProgressPeriodNs;
+    bool progress_shown_ = false;
+};
+
+}  // namespace
+
+int run_command(const RunArguments& arguments, const Surroundings& surroundings) {
+    return Run(arguments, surroundings).run();
+}
+
+}  // namespace hvsim::app

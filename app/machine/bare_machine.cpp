@@ -1,0 +1,133 @@
+#include "app/machine/bare_machine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "app/machine/final_state.h"
+#include "devices/firmware/acpi_tables.h"
+#include "devices/firmware/linux_loader.h"
+#include "sim/error.h"
+
+namespace hvsim::app {
+namespace {
+
+namespace firmware = devices::firmware;
+
+class RamWriter final : public firmware::GuestMemoryWriter {
+  public:
+    explicit RamWriter(sim::Ram& ram) : ram_(ram) {}
+    bool write(std::uint64_t gpa, std::span<const std::uint8_t> bytes) override {
+        return ram_.write_bytes(gpa, bytes);
+    }
+
+  private:
+    sim::Ram& ram_;
+};
+
+cpu::Segment segment_of(const firmware::BootSegment& segment) {
+    return {segment.selector, segment.limit, segment.base, segment.attributes};
+}
+
+void load_state(cpu::Core& core, const firmware::LinuxBootState& state) {
+    using cpu::SegmentName;
+    core.set_efer(state.efer);
+    core.set_cr(4, state.cr4);
+    core.set_cr(3, state.cr3);
+    core.set_cr(0, state.cr0);
+    core.set_segment(SegmentName::cs, segment_of(state.cs));
+    core.set_segment(SegmentName::ds, segment_of(state.ds));
+    core.set_segment(SegmentName::es, segment_of(state.es));
+    core.set_segment(SegmentName::ss, segment_of(state.ss));
+    core.set_segment(SegmentName::fs, segment_of(state.fs));
+    core.set_segment(SegmentName::gs, segment_of(state.gs));
+    core.set_segment(SegmentName::tr, segment_of(state.tr));
+    core.set_segment(SegmentName::ldtr, segment_of(state.ldtr));
+    core.set_gdtr({state.gdt_base, state.gdt_limit});
+    core.set_idtr({0, 0});
+    core.set_rflags(2);
+    core.set_rip(state.rip);
+    core.set_gpr(cpu::engine::kRdx, 0);
+    core.set_gpr(cpu::engine::kRsi, state.rsi);
+}
+
+}  // namespace
+
+BareMachine::BareMachine(Board& board) : board_(board) {
+    const Scenario& scenario = board.scenario;
+    engines_ = std::make_unique<cpu::engine::EngineGroup>(board.ram, scenario.host.code_buffer);
+    for (std::uint32_t i = 0; i < scenario.host.processors; ++i) {
+        cpu::CoreConfig config;
+        config.model = &board.model;
+        config.apic_id = i;
+        config.processor_count = scenario.host.processors;
+        config.virtualization = !scenario.host.disabled(
+            board.model.vendor == cpu::Vendor::intel ? Feature::vmx : Feature::svm);
+        config.nx = !scenario.host.disabled(Feature::nx);
+        config.subject.lp = static_cast<std::uint16_t>(i);
+        cores_.push_back(std::make_unique<cpu::Core>(*engines_, board.ram, *board.buses[i],
+                                                     board.clock, scenario.timing, board.recorder,
+                                                     config, board.apics[i].get()));
+        processors_.push_back(std::make_unique<BareProcessor>(*cores_[i], *board.apics[i]));
+        board.apics[i]->set_wait_for_sipi(i != 0);
+        board.dispatcher.add(*processors_[i]);
+    }
+    board.interrupts.on_arrival = [this](std::size_t target, sim::Time at) {
+        processors_[target]->notice(at);
+        board_.dispatcher.reconsider();
+    };
+}
+
+BareMachine::~BareMachine() = default;
+
+void BareMachine::boot() {
+    const Scenario& scenario = board_.scenario;
+    SIM_ASSERT(scenario.boot.has_value());
+    firmware::MemoryPlanConfig plan;
+    plan.ram_bytes = board_.ram.size();
+    plan.physical_address_bits = board_.model.physical_address_bits;
+    plan.where = scenario.where("host.ram");
+    RamWriter writer(board_.ram);
+    firmware::AcpiConfig acpi;
+    for (std::uint32_t i = 0; i < scenario.host.processors; ++i) acpi.apic_ids.push_back(i);
+    acpi.where = scenario.where("host.processors");
+    const firmware::AcpiImage image = firmware::build_acpi(acpi);
+    firmware::write_acpi(image, writer);
+    const auto kernel = read_file(scenario, "boot.kernel", scenario.boot->kernel);
+    std::vector<std::uint8_t> initramfs;
+    if (!scenario.boot->initramfs.empty())
+        initramfs = read_file(scenario, "boot.initramfs", scenario.boot->initramfs);
+    firmware::LinuxBootRequest request;
+    request.kernel = kernel;
+    request.initramfs = initramfs;
+    request.command_line = scenario.boot->command_line;
+    request.memory = firmware::plan_memory(plan);
+    request.acpi_rsdp = image.rsdp();
+    request.kernel_name = scenario.boot->kernel.string();
+    request.initramfs_name = scenario.boot->initramfs.string();
+    request.where = scenario.where("boot.kernel");
+    load_state(*cores_[0], firmware::load_linux(request, writer));
+}
+
+MachineOutcome BareMachine::idle_outcome() const {
+    for (std::size_t i = 0; i < processors_.size(); ++i)
+        if (processors_[i]->shut_down())
+            return {MachineEnd::triple_fault, processors_[i]->now(),
+                    fmt::format("processor {} at RIP {:#x}", i, cores_[i]->rip())};
+    return {MachineEnd::halt, board_.dispatcher.now(), {}};
+}
+
+void BareMachine::finish() {
+    for (const auto& core : cores_) add_registers(board_.recorder.digest(), *core);
+    add_memory(board_.recorder.digest(), board_.ram, 0, board_.ram.size());
+}
+
+void BareMachine::collect(RunOutcome& outcome) const {
+    for (const auto& core : cores_) {
+        outcome.code_bytes += core->engine().code_bytes();
+        outcome.greatest_overshoot =
+            std::max(outcome.greatest_overshoot, core->counters().greatest_overshoot);
+    }
+}
+
+}  // namespace hvsim::app

@@ -1,0 +1,28 @@
+#pragma once
+// The server without a hypervisor: boot software on the logical processors themselves.
+#include "app/machine/bare_processor.h"
+#include "app/machine/board.h"
+
+namespace hvsim::app {
+
+class BareMachine {
+  public:
+    explicit BareMachine(Board& board);
+    ~BareMachine();
+
+    /// Loads the kernel as [boot] says, state of the boot processor included.
+    void boot();
+    void collect(RunOutcome& outcome) const;
+    /// All processors wait for something that will not come, or are shut down.
+    MachineOutcome idle_outcome() const;
+    /// Final registers and memory go into the digest.
+    void finish();
+
+  private:
+    Board& board_;
+    std::unique_ptr<cpu::engine::EngineGroup> engines_;
+    std::vector<std::unique_ptr<cpu::Core>> cores_;
+    std::vector<std::unique_ptr<BareProcessor>> processors_;
+};
+
+}  // namespace hvsim::app

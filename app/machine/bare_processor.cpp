@@ -1,0 +1,71 @@
+#include "app/machine/bare_processor.h"
+
+#include <algorithm>
+
+#include "cpu/descriptor.h"
+
+namespace hvsim::app {
+
+sim::Time BareProcessor::wake_time() const {
+    if (shut_down_) return sim::kNever;
+    if (!idle_) return now_;
+    const sim::Time timer = apic_.waits_for_sipi() ? sim::kNever : apic_.next_deadline();
+    const sim::Time wake = std::min(timer, notice_);
+    return wake == sim::kNever ? sim::kNever : std::max(wake, now_);
+}
+
+void BareProcessor::notice(sim::Time at) {
+    notice_ = std::min(notice_, at);
+    if (running_) {
+        if (apic_.has_init_pending()) core_.request_stop();
+        else core_.poll_soon();
+    }
+}
+
+void BareProcessor::shorten(sim::Time until) {
+    until_ = std::min(until_, until);
+    if (running_) core_.shorten_deadline(until);
+}
+
+bool BareProcessor::stuck() const {
+    if (apic_.waits_for_sipi()) return true;
+    return core_.activity() != cpu::ActivityState::active &&
+           !(core_.rflags() & cpu::rflags::kIF);
+}
+
+bool BareProcessor::take_signals() {
+    if (apic_.take_init()) {
+        core_.reset(true);
+        apic_.init_reset();
+    }
+    if (!apic_.waits_for_sipi()) return true;
+    const auto vector = apic_.take_sipi();
+    if (!vector) return false;
+    core_.start_at_sipi(*vector);
+    return true;
+}
+
+void BareProcessor::run(sim::Time until) {
+    until_ = until;
+    while (now_ < until_ && !shut_down_) {
+        if (idle_) {
+            const sim::Time wake = wake_time();
+            if (wake >= until_) return;
+            now_ = wake;
+            idle_ = false;
+        }
+        notice_ = sim::kNever;
+        if (!take_signals()) {
+            idle_ = true;
+            continue;
+        }
+        running_ = true;
+        const cpu::CoreStop stop = core_.run(now_, until_);
+        running_ = false;
+        now_ = core_.now();
+        if (stop == cpu::CoreStop::halted) idle_ = true;
+        if (stop == cpu::CoreStop::shutdown) shut_down_ = true;
+    }
+}
+
+}  // namespace hvsim::app

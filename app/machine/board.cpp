@@ -1,0 +1,102 @@
+#include "app/machine/board.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "sim/error.h"
+
+namespace hvsim::app {
+namespace {
+
+const cpu::Model& model_of(const Scenario& scenario) {
+    const cpu::Model* model =
+        cpu::find_model(scenario.host.vendor == Vendor::intel ? "intel-skylake" : "amd-rome");
+    SIM_ASSERT(model != nullptr);
+    return *model;
+}
+
+std::uint64_t checked_ram(const Scenario& scenario) {
+    if (scenario.host.ram > kRamLimit)
+        throw sim::ConfigError(scenario.where("host.ram"),
+                               fmt::format("{} MiB of RAM do not fit below the device addresses",
+                                           scenario.host.ram >> 20),
+                               fmt::format("at most {} MiB", kRamLimit >> 20));
+    return scenario.host.ram;
+}
+
+apic::LocalApicConfig apic_config(const Scenario& scenario, const cpu::Model& model,
+                                  std::uint32_t id) {
+    apic::LocalApicConfig config;
+    config.id = id;
+    config.bootstrap_processor = id == 0;
+    config.tsc_deadline = (model.features_1_ecx & 1u << 24) != 0;
+    config.physical_address_bits = model.physical_address_bits;
+    config.timer_hz = scenario.timing.clock_apic_timer_hz;
+    config.tsc_hz = scenario.timing.clock_tsc_hz;
+    return config;
+}
+
+}  // namespace
+
+Board::Board(const Scenario& s, RunOptions& o)
+    : scenario(s),
+      options(o),
+      model(model_of(s)),
+      ram(checked_ram(s)),
+      dispatcher("dispatcher", {s.host.quantum, s.expect.deadline}),
+      interrupts(recorder, s.timing.interrupt_ipi),
+      memory_bus("memory_bus", "bus.memory"),
+      io_bus("io_bus", "bus.io"),
+      ram_target("ram", ram),
+      msi_decoder(interrupts, false),
+      io_apic({.id = 0, .entries = 24, .requester_id = 0xf8}, msi_decoder),
+      io_apic_window(io_apic),
+      io_apic_target("io_apic", io_apic_window, time, s.timing.device_mmio),
+      uart_pin(io_apic, 4),
+      uart_sink(o, 0),
+      uart({}, &uart_sink, &uart_pin, &recorder),
+      uart_target("uart", uart, time, s.timing.device_io) {
+    recorder.set_sink(options.sink, options.level);
+    std::vector<apic::LocalApic*> pointers;
+    for (std::uint32_t i = 0; i < s.host.processors; ++i) {
+        apics.push_back(
+            std::make_unique<apic::LocalApic>(apic_config(s, model, i), interrupts, interrupts));
+        pointers.push_back(apics.back().get());
+    }
+    interrupts.set_apics(pointers);
+    interrupts.add_io_apic(io_apic);
+    memory_bus.map({"ram", 0, ram.size()}, ram_target.socket);
+    memory_bus.map({"io_apic", kIoApicAddress, 0x1000}, io_apic_target.socket);
+    io_bus.map({"uart", 0x3f8, 8}, uart_target.socket);
+    for (std::uint32_t i = 0; i < s.host.processors; ++i) {
+        masters.push_back(std::make_unique<devices::tlm_shell::BusMaster>(
+            fmt::format("processor_{}", i).c_str()));
+        masters.back()->memory.bind(memory_bus.initiators);
+        masters.back()->io.bind(io_bus.initiators);
+        buses.push_back(std::make_unique<ProcessorBus>(*masters.back(), time, dispatcher));
+    }
+    dispatcher.add(uart);
+}
+
+Board::~Board() = default;
+
+void Board::end(MachineEnd how, sim::Time now, std::string detail) {
+    if (outcome.end != MachineEnd::running) return;
+    outcome = {how, now, std::move(detail)};
+    recorder.record(sim::EventKind::kPowerState, now, {}, static_cast<std::uint64_t>(how));
+    dispatcher.end();
+}
+
+std::vector<std::uint8_t> read_file(const Scenario& scenario, const std::string& key,
+                                    const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file)
+        throw sim::ConfigError(scenario.where(key),
+                               fmt::format("cannot read {}", path.string()),
+                               "scripts/make-guest prepares the guest's files");
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+}  // namespace hvsim::app

@@ -1,0 +1,81 @@
+#pragma once
+// The simulated server: memory, buses, interrupt controllers and board devices, with one initiator
+// for each logical processor. Whoever runs on it (boot software or the hypervisor) comes on top.
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "app/machine/dispatcher.h"
+#include "app/machine/interrupt_bus.h"
+#include "app/machine/processor_bus.h"
+#include "app/run.h"
+#include "cpu/core.h"
+#include "devices/tlm/interconnect.h"
+#include "devices/tlm/ram_target.h"
+#include "devices/tlm/register_target.h"
+#include "devices/uart16550.h"
+#include "sim/ram.h"
+#include "sim/recorder.h"
+
+namespace hvsim::app {
+
+/// Physical addresses of the board's devices.
+inline constexpr std::uint64_t kIoApicAddress = 0xfec00000, kIommuAddress = 0xfed90000,
+                               kNvmeAddress = 0xfe000000, kNvmeSize = 0x4000;
+inline constexpr std::uint64_t kRamLimit = 0xf8000000;
+
+/// Prints a serial port's characters on a console of the run.
+class ConsoleSink final : public devices::CharacterSink {
+  public:
+    ConsoleSink(RunOptions& options, std::size_t console) : options_(options), console_(console) {}
+    void put(std::uint8_t byte, sim::Time now) override {
+        if (options_.console) options_.console(console_, byte, now);
+    }
+
+  private:
+    RunOptions& options_;
+    std::size_t console_;
+};
+
+class Board {
+  public:
+    Board(const Scenario& scenario, RunOptions& options);
+    ~Board();
+
+    const Scenario& scenario;
+    RunOptions& options;
+    const cpu::Model& model;
+    sim::Ram ram;
+    sim::Recorder recorder;
+    cpu::SharedClock clock;
+    devices::tlm_shell::TimeBase time;
+    Dispatcher dispatcher;
+    InterruptBus interrupts;
+    std::vector<std::unique_ptr<apic::LocalApic>> apics;
+
+    devices::tlm_shell::Interconnect memory_bus, io_bus;
+    devices::tlm_shell::RamTarget ram_target;
+
+    apic::MsiDecoder msi_decoder;
+    apic::IoApic io_apic;
+    IoApicWindow io_apic_window;
+    devices::tlm_shell::RegisterTarget io_apic_target;
+
+    IoApicPin uart_pin;
+    ConsoleSink uart_sink;
+    devices::Uart16550 uart;
+    devices::tlm_shell::RegisterTarget uart_target;
+
+    std::vector<std::unique_ptr<devices::tlm_shell::BusMaster>> masters;
+    std::vector<std::unique_ptr<ProcessorBus>> buses;
+
+    /// How the machine ended, when a device said so.
+    MachineOutcome outcome;
+    void end(MachineEnd how, sim::Time now, std::string detail = {});
+};
+
+/// The whole of a file; throws ConfigError at the place of `key` in the scenario.
+std::vector<std::uint8_t> read_file(const Scenario& scenario, const std::string& key,
+                                    const std::filesystem::path& path);
+
+}  // namespace hvsim::app

@@ -1,0 +1,233 @@
+#include "app/cli/program.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+#include "app/scenario/explain.h"
+#include "app/version.h"
+#include "sim/error.h"
+
+using namespace hvsim;
+using namespace hvsim::app;
+
+namespace {
+
+/// A folder with a kernel and a scenario, gone at the end.
+class TemporaryFolder {
+  public:
+    TemporaryFolder()
+        : path_(std::filesystem::temp_directory_path() / fmt::format("hvsim-test-{}", ::getpid())) {
+        std::filesystem::create_directories(path_);
+        write("kernel", "x");
+        write("test.toml", scenario("poweroff"));
+    }
+    ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+
+    static std::string scenario(const std::string& end) {
+        return "[host]\nvendor = \"intel\"\n[hypervisor]\n[[vm]]\nname = \"a\"\nkernel = "
+               "\"kernel\"\n[[console.input]]\nafter = \"login:\"\ntext = "
+               "\"hi\"\n[expect]\nconsole "
+               "= [\"you typed hi\"]\nend = \"" +
+               end + "\"\n";
+    }
+    std::string file(const std::string& name) const { return (path_ / name).string(); }
+    void write(const std::string& name, const std::string& text) const {
+        std::ofstream(path_ / name) << text;
+    }
+    std::string read(const std::string& name) const {
+        std::ifstream in(path_ / name, std::ios::binary);
+        return {std::istreambuf_iterator<char>(in), {}};
+    }
+
+  private:
+    std::filesystem::path path_;
+};
+
+/// A machine that prints a prompt, repeats what is typed, exits once and ends.
+RunOutcome echo_machine(const Scenario& scenario, RunOptions& options) {
+    const auto print = [&](std::string_view text, sim::Time time) {
+        for (const char c : text) options.console(0, static_cast<std::uint8_t>(c), time);
+    };
+    sim::Recorder recorder;
+    recorder.set_sink(options.sink, options.level);
+    recorder.record(sim::EventKind::kVmExit, sim::kMillisecond, {0, 2, 0}, 10);
+    recorder.record(sim::EventKind::kTlbFill, sim::kMillisecond, {0, 2, 0}, 5);
+    RunOutcome outcome;
+    outcome.digest = recorder.digest().hex();
+    outcome.machines.resize(1);
+    print("login:", sim::kMillisecond);
+    std::string typed;
+    sim::Time time = sim::kMillisecond;
+    for (; time < 20 * sim::kMillisecond; time += sim::kMicrosecond) {
+        while (const auto byte = options.input->next(0, time)) typed += static_cast<char>(*byte);
+        if (typed.size() == 2) break;
+    }
+    print("\nyou typed " + typed + "\n", time);
+    options.progress({time, 1000});
+    outcome.virtual_time = time;
+    if (options.stop->load()) {
+        outcome.cause = StopCause::stopped;
+        return outcome;
+    }
+    if (scenario.expect.deadline < sim::kMillisecond)
+        throw sim::ModelError("model invariant broken: x (y.cpp:1)");
+    outcome.machines[0] = {MachineEnd::poweroff, time, ""};
+    outcome.statistics.push_back({"disk.reads", 3, "count", "read commands"});
+    return outcome;
+}
+
+sim::TraceNames echo_names(const Scenario&) {
+    sim::TraceNames names;
+    names.add(sim::EventKind::kVmExit, 0, 10, "CPUID");
+    return names;
+}
+
+std::vector<analysis::NamedText> echo_versions() {
+    return {{"libecho", "1.2"}};
+}
+
+struct Result {
+    int code;
+    std::string out;
+    std::string err;
+};
+
+Result run(const std::vector<std::string>& arguments, std::uint64_t clock_step_ns = 1000) {
+    std::ostringstream out, err;
+    std::uint64_t now = 0;
+    const Surroundings surroundings{out,
+                                    err,
+                                    {echo_machine, echo_names, echo_versions},
+                                    [&] { return now += clock_step_ns; },
+                                    false,
+                                    false,
+                                    nullptr};
+    const int code = run_program(arguments, surroundings);
+    return {code, out.str(), err.str()};
+}
+
+std::string profiles() {
+    return std::string(HVSIM_SOURCE_DIR) + "/scenarios/profiles";
+}
+
+Result run_scenario(const TemporaryFolder& folder, std::vector<std::string> more = {},
+                    std::uint64_t clock_step_ns = 1000) {
+    std::vector<std::string> arguments{"run", folder.file("test.toml"), "--profiles", profiles()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments, clock_step_ns);
+}
+
+}  // namespace
+
+TEST_CASE("a run that is met") {
+    const TemporaryFolder folder;
+    const Result result =
+        run_scenario(folder, {"--trace", folder.file("t"), "--json", folder.file("j")});
+    CAPTURE(result.err);
+    CHECK(result.code == kExitMet);
+    CHECK(result.out.starts_with("login:\nyou typed hi\n\nhvsim "));
+    CHECK(result.out.find("  expectations    met\n") != std::string::npos);
+    CHECK(result.out.find("  virtual time     0.003000000000 s\n") != std::string::npos);
+    CHECK(result.err.empty());
+    const auto json = nlohmann::json::parse(folder.read("j"));
+    CHECK(json["result"]["end"] == "poweroff");
+    CHECK(json["tables"]["vm_exits"][0]["name"] == "CPUID");
+    CHECK(json["statistics"][0]["value"] == 3);
+
+    const Result trace = run({"trace", folder.file("t")});
+    CHECK(trace.code == kExitMet);
+    CHECK(trace.out.find(" vm_exit               reason=CPUID") != std::string::npos);
+    CHECK(trace.out.find("tlb_fill") == std::string::npos);
+    CHECK(run({"trace", folder.file("t"), "--summary"}).out ==
+          "vm_exit                             1\n");
+    CHECK(run({"trace", folder.file("t"), "--kind", "vm_exti"}).err ==
+          "hvsim: the trace has no event kind \"vm_exti\"\n  hint: did you mean \"vm_exit\"?\n");
+    CHECK(run({"trace", folder.file("t"), "--from", "2 ms"}).out.find("reason=") ==
+          std::string::npos);
+    CHECK(run({"trace", folder.file("t"), "--from", "soon"}).code == kExitConfig);
+    CHECK(run({"trace", folder.file("j")}).err ==
+          "hvsim: " + folder.file("j") + " is not a trace file\n");
+}
+
+TEST_CASE("options of a run") {
+    const TemporaryFolder folder;
+    CHECK(run_scenario(folder, {"--quiet", "--no-report"}).out.empty());
+    const Result json = run_scenario(folder, {"--quiet", "--json", "-"});
+    CHECK(nlohmann::json::parse(json.out)["format"] == "hvsim-run");
+    run_scenario(folder, {"--trace", folder.file("t"), "--trace-level", "walk"});
+    CHECK(run({"trace", folder.file("t")}).out.find("tlb_fill") != std::string::npos);
+    CHECK(
+        run_scenario(folder, {"--set", "vm[0].console=\"file:c.txt\""}).out.starts_with("\nhvsim"));
+    CHECK(folder.read("c.txt") == "login:\nyou typed hi\n");
+    folder.write("keys", "hvsim console input 1\n1000000000 0 68\n1000000000 0 6f\n");
+    const Result replayed = run_scenario(folder, {"--replay", folder.file("keys")});
+    CHECK(replayed.code == kExitUnmet);
+    CHECK(replayed.out.find("you typed ho") != std::string::npos);
+}
+
+TEST_CASE("a run that is not met says what is missing and how the console ended") {
+    const TemporaryFolder folder;
+    const Result result =
+        run_scenario(folder, {"--set", "expect.console=[\"bye\"]", "--set", "expect.end=reboot"});
+    CHECK(result.code == kExitUnmet);
+    CHECK(result.err ==
+          "hvsim: VM \"a\" switched itself off at 0.003000000000 s; expected: reboot\n"
+          "hvsim: the console never showed \"bye\"\n"
+          "the console of a ends with:\n  | login:\n  | you typed hi\n");
+}
+
+TEST_CASE("a run that waits for the console is stopped once it was seen") {
+    const TemporaryFolder folder;
+    folder.write("test.toml", TemporaryFolder::scenario("console"));
+    const Result result = run_scenario(folder);
+    CHECK(result.code == kExitMet);
+    CHECK(result.out.find("end             console") != std::string::npos);
+}
+
+TEST_CASE("the wall limit") {
+    const TemporaryFolder folder;
+    const Result result = run_scenario(folder, {"--wall-limit", "2"}, 3'000'000'000);
+    CHECK(result.code == kExitStopped);
+    CHECK(result.err.starts_with("hvsim: the limit of wall time stopped the run at "));
+}
+
+TEST_CASE("errors of the command line, of files, and of models") {
+    const TemporaryFolder folder;
+    CHECK(run({}).code == kExitConfig);
+    CHECK(run({"rnu"}).code == kExitConfig);
+    CHECK(run({"run"}).code == kExitConfig);
+    CHECK(run({"--help"}).code == kExitMet);
+    CHECK(run({"run", "--help"}).out.find("--wall-limit") != std::string::npos);
+    CHECK(run({"run", "/no/such.toml"}).code == kExitConfig);
+    CHECK(run_scenario(folder, {"--trace-level", "all"}).code == kExitConfig);
+    CHECK(run_scenario(folder, {"--record", "x"}).code == kExitConfig);
+    CHECK(run_scenario(folder, {"--trace", "/no/such/folder/t"}).code == kExitConfig);
+    const Result model = run_scenario(folder, {"--set", "expect.deadline=1us"});
+    CHECK(model.code == kExitInternal);
+    CHECK(model.err.find("hvsim: internal error: model invariant broken: x") != std::string::npos);
+    folder.write("test.toml", "[host]\nvendor = 3\n");
+    CHECK(run({"scenario", "--check", folder.file("test.toml")}).err ==
+          "hvsim: " + folder.file("test.toml") +
+              ":2:10: host.vendor: expected \"intel\" or \"amd\", found integer 3\n");
+}
+
+TEST_CASE("scenario and version") {
+    const TemporaryFolder folder;
+    CHECK(run({"scenario", "--check", folder.file("test.toml"), "--profiles", profiles()}).out ==
+          folder.file("test.toml") + ": no errors\n");
+    CHECK(run({"scenario", "--explain", "host.ram"}).out == explain("host.ram"));
+    CHECK(run({"scenario", "--explain"}).out == explain(""));
+    CHECK(run({"scenario", "--markdown"}).out == scenario_document());
+    CHECK(run({"scenario"}).code == kExitConfig);
+    CHECK(run({"--version"}).out == fmt::format("hvsim {}\nlibecho 1.2\n", kVersion));
+    std::ifstream in(std::string(HVSIM_SOURCE_DIR) + "/CMakeLists.txt");
+    const std::string lists(std::istreambuf_iterator<char>(in), {});
+    CHECK(lists.find(fmt::format("project(hvsim VERSION {} ", kVersion)) != std::string::npos);
+}
