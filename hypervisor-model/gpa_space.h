@@ -10,16 +10,14 @@
 #include <vector>
 
 #include "hypervisor-model/memory_pool.h"
+#include "hypervisor-model/page_runs.h"
 #include "hypervisor-model/spec/status.h"
-#include "mmu/second_stage.h"
+#include "mmu/slat_table.h"
 #include "sim/ram.h"
-
-namespace hvsim::mmu {
-class SlatTable;
-}
 
 namespace hvsim::hv {
 
+enum class SlatFormat : std::uint8_t { ept, npt };
 enum class GpaAccess : std::uint8_t { read, write, execute };
 
 /// How a copy to or from guest memory ended. `gpa`: the first byte that was not accessible.
@@ -33,8 +31,7 @@ struct GpaResult {
 struct GpaRights {
     bool read = true;
     bool write = true;
-    bool execute = true;
-    bool user_execute = true;
+    bool execute = true;  ///< supervisor and user alike
     bool operator==(const GpaRights&) const = default;
 };
 
@@ -56,7 +53,7 @@ class GpaChangeListener {
 class GpaSpace {
   public:
     /// Tables come from `pool`. `width`: guest-physical address bits.
-    GpaSpace(sim::Ram& ram, MemoryPool& pool, mmu::SecondStageKind kind, unsigned width);
+    GpaSpace(sim::Ram& ram, MemoryPool& pool, SlatFormat format, unsigned width);
     ~GpaSpace();
 
     /// Takes the root table from the pool; false: no page. Until then nothing can be mapped.
@@ -76,6 +73,8 @@ class GpaSpace {
     /// 512 pages; `page_number` and the system page are multiples of 512.
     HvStatus map_large(std::uint64_t page_number, const GpaPage& page);
     HvStatus unmap(std::uint64_t page_number);
+    /// `count` pages with the largest tables that alignment allows; no overlays may lie there.
+    HvStatus map_range(std::uint64_t page_number, const GpaPage& first, std::uint64_t count);
 
     /// The mapping below any overlay.
     std::optional<GpaPage> mapping(std::uint64_t page_number) const;
@@ -94,7 +93,8 @@ class GpaSpace {
     /// Whether all bytes are accessible that way.
     GpaResult probe(std::uint64_t gpa, std::uint64_t length, GpaAccess access) const;
 
-    std::uint64_t mapped_pages() const noexcept { return mapped_pages_; }
+    /// Pages that are mapped, overlays apart.
+    const PageRuns& mapped() const noexcept { return mapped_; }
 
   private:
     struct Overlay {
@@ -111,18 +111,20 @@ class GpaSpace {
 
     std::optional<GpaPage> lookup_table(std::uint64_t page_number) const;
     HvStatus set_table(std::uint64_t page_number, const std::optional<GpaPage>& page);
+    bool overlays_within(std::uint64_t page_number, std::uint64_t count) const;
     GpaResult resolve(std::uint64_t gpa, GpaAccess access, std::uint64_t& system) const;
     void changed(bool restricts);
 
     sim::Ram& ram_;
     MemoryPool& pool_;
-    mmu::SecondStageKind kind_;
+    SlatFormat format_;
+    unsigned width_;
     std::uint64_t limit_page_;
     GpaChangeListener* listener_ = nullptr;
     std::unique_ptr<TablePages> pages_;
     std::unique_ptr<mmu::SlatTable> table_;
     std::map<std::uint64_t, Overlay> overlays_;
-    std::uint64_t mapped_pages_ = 0;
+    PageRuns mapped_;
     std::uint64_t generation_ = 1;
     mutable std::array<CacheEntry, kCacheSize> cache_{};
 };

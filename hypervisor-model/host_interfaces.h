@@ -2,8 +2,11 @@
 // What partitions and virtual processors need from the side that runs them on logical processors
 // (scheduler, VM entry and exit) and from the simulated host's processor model.
 #include <cstdint>
+#include <vector>
 
+#include "hypervisor-model/spec/hypercall_structs.h"
 #include "hypervisor-model/spec/identity.h"
+#include "hypervisor-model/spec/status.h"
 #include "sim/time.h"
 
 namespace hvsim::hv {
@@ -42,7 +45,7 @@ class TlbShootdown {
     /// Linear translations of `target` go before the caller's next instruction.
     virtual void flush(VirtualProcessor& target, const FlushRequest& request, sim::Time now) = 0;
     /// A guest-physical mapping lost a right or changed its page (INVEPT, INVLPGA by ASID).
-    virtual void flush_guest_physical(Partition& partition, sim::Time now) = 0;
+    virtual void flush_guest_physical(Partition& partition) = 0;
 };
 
 /// Makes and ends the processor-side half of a virtual processor.
@@ -75,6 +78,16 @@ class LogicalProcessors {
     virtual std::uint32_t count() const = 0;
     /// `index` < count().
     virtual LpRunTimes run_times(std::uint32_t index, sim::Time now) const = 0;
+};
+
+/// Interrupts of devices that are assigned to partitions.
+class DeviceInterrupts {
+  public:
+    virtual ~DeviceInterrupts() = default;
+    /// HvCallRetargetDeviceInterrupt, checked as far as the hypervisor knows. `processors`: who may
+    /// get the interrupt from now on, ascending.
+    virtual HvStatus retarget(Partition& owner, const hc::RetargetInterrupt& request,
+                              const std::vector<VirtualProcessor*>& processors) = 0;
 };
 
 }  // namespace hvsim::hv

@@ -17,6 +17,9 @@ namespace hvsim::hv {
 
 enum class Vendor : std::uint8_t { intel, amd };
 
+/// Smallest memory that lets a root partition start.
+inline constexpr std::uint64_t kMinimumReservedPages = 64;
+
 struct HypervisorConfig {
     Vendor vendor = Vendor::intel;
     std::uint64_t tsc_hz = 2'500'000'000;
@@ -59,6 +62,10 @@ class Hypervisor final : public sim::StatisticsSource {
     sim::Recorder& recorder() const noexcept { return services_.recorder; }
     PageOwnership& pages() noexcept { return pages_; }
 
+    /// Who answers for assigned devices (not owned; nullptr: there are none).
+    DeviceInterrupts* device_interrupts() const noexcept { return device_interrupts_; }
+    void set_device_interrupts(DeviceInterrupts* devices) noexcept { device_interrupts_ = devices; }
+
     Partition& root() noexcept { return *partitions_.begin()->second; }
     /// nullptr: no such partition.
     Partition* find(PartitionId id);
@@ -79,6 +86,7 @@ class Hypervisor final : public sim::StatisticsSource {
     PageOwnership pages_;
     std::map<PartitionId, std::unique_ptr<Partition>> partitions_;
     PartitionId next_id_ = 1;
+    DeviceInterrupts* device_interrupts_ = nullptr;
 };
 
 }  // namespace hvsim::hv

@@ -12,9 +12,11 @@ namespace hvsim::hv {
 
 class InterceptTable {
   public:
-    /// Installs, changes or (mask 0) removes one. `newly`: an entry was added.
-    HvStatus install(InterceptType type, std::uint32_t access, std::uint64_t parameter,
-                     bool& newly);
+    /// Installs, changes or (mask 0) removes one. Parameters: port; first port [15:0] and last port
+    /// [31:16]; MSR (0: all that the hypervisor does not know); CPUID leaf; vector.
+    HvStatus install(InterceptType type, std::uint32_t access, std::uint64_t parameter);
+    /// Entries that take memory.
+    std::size_t entries() const noexcept;
 
     bool io_port(std::uint16_t port, bool write) const noexcept {
         return (write ? io_write_ : io_read_).test(port);
@@ -26,7 +28,6 @@ class InterceptTable {
     }
     std::uint32_t exceptions() const noexcept { return exceptions_; }
     bool apic_eoi() const noexcept { return apic_eoi_; }
-    bool hypercall() const noexcept { return hypercall_; }
 
   private:
     std::bitset<65536> io_read_, io_write_;
@@ -35,7 +36,6 @@ class InterceptTable {
     std::map<std::uint32_t, std::uint32_t> cpuid_;  // by leaf
     std::uint32_t exceptions_ = 0;
     bool apic_eoi_ = false;
-    bool hypercall_ = false;
 };
 
 }  // namespace hvsim::hv

@@ -6,9 +6,9 @@
 
 namespace hvsim::hv {
 
-std::optional<PoolPage> MemoryPool::withdraw() {
-    const auto found = std::find_if(free_.rbegin(), free_.rend(), [](const PoolPage& page) {
-        return page.depositor != kInvalidPartition;
+std::optional<PoolPage> MemoryPool::withdraw(PartitionId depositor) {
+    const auto found = std::find_if(free_.rbegin(), free_.rend(), [&](const PoolPage& page) {
+        return page.depositor == depositor;
     });
     if (found == free_.rend()) return std::nullopt;
     const PoolPage page = *found;

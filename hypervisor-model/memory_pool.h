@@ -30,8 +30,9 @@ class MemoryPool {
     MemoryPool& operator=(const MemoryPool&) = delete;
 
     void deposit(const PoolPage& page) { free_.push_back(page); }
-    /// Gives a free page back, zeroed; nullopt: none free. Pages reserved at boot never leave.
-    std::optional<PoolPage> withdraw();
+    /// Gives one of `depositor`'s free pages back, zeroed; nullopt: none. Pages reserved at boot
+    /// never leave.
+    std::optional<PoolPage> withdraw(PartitionId depositor);
 
     /// Takes a zeroed page for an object; nullopt: none free.
     std::optional<std::uint64_t> allocate();

@@ -16,10 +16,9 @@ class PageOwnership {
     bool is_hypervisors(std::uint64_t system_page) const noexcept {
         return is_memory(system_page) && uses_[system_page] == kHypervisor;
     }
-    /// Mapped in some child partition.
-    bool is_shared(std::uint64_t system_page) const noexcept {
-        return is_memory(system_page) && uses_[system_page] != kHypervisor &&
-               uses_[system_page] != 0;
+    /// Mappings in child partitions; the hypervisor's own pages have none.
+    unsigned uses(std::uint64_t system_page) const noexcept {
+        return is_memory(system_page) && uses_[system_page] != kHypervisor ? uses_[system_page] : 0;
     }
     /// False: the page is the hypervisor's or has too many mappings. Pages that are not memory
     /// (device windows) are not counted.

@@ -15,6 +15,7 @@
 #include "hypervisor-model/ports.h"
 #include "hypervisor-model/reference_time.h"
 #include "hypervisor-model/spec/cpuid.h"
+#include "hypervisor-model/spec/hypercall_structs.h"
 #include "hypervisor-model/spec/privileges.h"
 #include "hypervisor-model/virtual_processor.h"
 
@@ -121,8 +122,8 @@ class Partition final : public apic::InterruptFabric,
     HvStatus post_to_port(PortId id, const MessageSlot& message, sim::Time now);
     HvStatus signal_port(PortId id, std::uint16_t flag, sim::Time now, ConnectionId connection);
 
-    InterceptTable& intercepts() noexcept { return intercepts_; }
     const InterceptTable& intercepts() const noexcept { return intercepts_; }
+    HvStatus install_intercept(InterceptType type, std::uint32_t access, std::uint64_t parameter);
 
     // --- Partition-wide MSRs ---
     std::uint64_t guest_os_id() const noexcept { return guest_os_id_; }
@@ -150,6 +151,8 @@ class Partition final : public apic::InterruptFabric,
     /// devices). Returns how many took it.
     unsigned deliver(const apic::InterruptMessage& message, apic::InterruptSource source,
                      sim::Time now);
+    /// HvCallAssertVirtualInterrupt.
+    void assert_interrupt(const apic::InterruptMessage& message, sim::Time now);
     void send(const apic::InterruptMessage& message, apic::InterruptSource source,
               sim::Time now) override;
     void broadcast_eoi(std::uint8_t vector, sim::Time now) override;
@@ -175,6 +178,9 @@ class Partition final : public apic::InterruptFabric,
                      GpaRights rights);
     void fill_hypercall_page();
     HvStatus set_privileges(std::uint64_t value);
+    bool set_intercept_memory(std::size_t entries);
+    void set_suspended(bool suspended, sim::Time now);
+    void set_frozen(bool frozen, sim::Time now);
 
     Hypervisor& hypervisor_;
     PartitionId id_;
@@ -192,6 +198,7 @@ class Partition final : public apic::InterruptFabric,
     std::map<PortId, Port> ports_;
     std::map<ConnectionId, Connection> connections_;
     InterceptTable intercepts_;
+    std::size_t charged_intercepts_ = 0;
     apic::EoiSink* eoi_sink_ = nullptr;
 
     std::uint64_t parent_page_ = 0;  // of the parent's pool: this object

@@ -24,7 +24,6 @@ struct Port {
     std::uint64_t buffer_page = 0;  ///< message ports: system page of the pool
     std::uint64_t posted = 0;
     std::uint64_t signaled = 0;
-    std::uint32_t notify_sints = 0;  ///< sender asked to be told when the queue is empty
 };
 
 struct Connection {

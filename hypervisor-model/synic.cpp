@@ -11,12 +11,24 @@ void Synic::reset() {
     sints_.fill(msr::Sint::kReset);
     for (std::deque<Queued>& queue : queues_) queue.clear();
     queued_ = 0;
+    kept_flags_.clear();
     auto_eoi_.reset();
 }
 
 void Synic::set_scontrol(std::uint64_t value, sim::Time now) {
     scontrol_ = value;
     retry(now);
+    signal_kept(now);
+}
+
+void Synic::set_siefp(std::uint64_t value, sim::Time now) {
+    siefp_ = value;
+    signal_kept(now);
+}
+
+void Synic::signal_kept(sim::Time now) {
+    if (!msr::enabled(scontrol_) || !msr::enabled(siefp_)) return;
+    for (const auto& [sint, flag] : std::exchange(kept_flags_, {})) signal(sint, flag, now);
 }
 
 void Synic::set_simp(std::uint64_t value, sim::Time now) {
@@ -95,8 +107,9 @@ void Synic::try_deliver(unsigned sint, sim::Time now) {
 
 Synic::Signal Synic::signal(unsigned sint, unsigned flag, sim::Time now) {
     if (!msr::enabled(scontrol_) || !msr::enabled(siefp_)) {
-        ++counters_.events_lost;
-        return Signal::unavailable;
+        kept_flags_.emplace(sint, flag);
+        ++counters_.events_kept;
+        return Signal::kept;
     }
     const std::uint64_t address = siefp_page_ + std::uint64_t{sint} * kEventFlagsBytes + flag / 8;
     std::uint8_t byte = 0;

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "hypervisor-model/spec/msr.h"
 #include "hypervisor-model/spec/synic.h"
@@ -29,7 +31,8 @@ class SynicClient {
 
 class Synic {
   public:
-    enum class Signal { newly_set, already_set, unavailable };
+    /// kept: SynIC or SIEFP is off; the flag will be set when both are on.
+    enum class Signal { newly_set, already_set, kept };
 
     Synic(sim::Ram& ram, SynicClient& client) : ram_(ram), client_(client) { reset(); }
 
@@ -43,7 +46,7 @@ class Synic {
     std::uint64_t simp() const noexcept { return simp_; }
     void set_simp(std::uint64_t value, sim::Time now);
     std::uint64_t siefp() const noexcept { return siefp_; }
-    void set_siefp(std::uint64_t value) { siefp_ = value; }
+    void set_siefp(std::uint64_t value, sim::Time now);
     std::uint64_t sint(unsigned index) const noexcept { return sints_[index]; }
     /// False: reserved bits, or a vector below 16 neither masked nor polled (#GP).
     bool set_sint(unsigned index, std::uint64_t value, sim::Time now);
@@ -74,7 +77,7 @@ class Synic {
 
     struct Counters {
         std::uint64_t messages = 0, messages_delayed = 0, events = 0, events_already_set = 0,
-                      events_lost = 0;
+                      events_kept = 0;
     };
     const Counters& counters() const noexcept { return counters_; }
 
@@ -84,6 +87,7 @@ class Synic {
         PortId port = 0;
         std::optional<std::uint8_t> timer;
     };
+    void signal_kept(sim::Time now);
     void try_deliver(unsigned sint, sim::Time now);
     void interrupt(unsigned sint, sim::Time now);
     bool messages_enabled(unsigned sint) const noexcept;
@@ -98,6 +102,7 @@ class Synic {
     std::array<std::uint64_t, kSintCount> sints_{};
     std::array<std::deque<Queued>, kSintCount> queues_;
     std::size_t queued_ = 0;
+    std::set<std::pair<unsigned, unsigned>> kept_flags_;  // SINT, flag
     std::bitset<256> auto_eoi_;
     Counters counters_;
 };

@@ -2,18 +2,19 @@
 
 namespace hvsim::hv {
 
-bool SyntheticTimer::write_config(std::uint64_t value, bool direct_allowed,
-                                  std::uint64_t reference_now) {
+bool SyntheticTimer::valid_config(std::uint64_t value, bool direct_allowed) {
+    return (value & msr::StimerConfig::kReserved) == 0 &&
+           (direct_allowed || (value & msr::StimerConfig::kDirect) == 0);
+}
+
+void SyntheticTimer::write_config(std::uint64_t value, std::uint64_t reference_now) {
     using Config = msr::StimerConfig;
-    if ((value & Config::kReserved) != 0) return false;
-    if ((value & Config::kDirect) != 0 && !direct_allowed) return false;
     // SINT0 belongs to the hypervisor's own messages: the timer is not enabled (TLFS 12.3.1).
     if ((value & Config::kDirect) == 0 && Config::SintIndex::get(value) == 0)
         value &= ~Config::kEnable;
     config_ = value;
     message_waiting_ = false;
     arm(reference_now);
-    return true;
 }
 
 void SyntheticTimer::write_count(std::uint64_t value, std::uint64_t reference_now) {

@@ -29,9 +29,10 @@ class SyntheticTimer {
         return static_cast<unsigned>(msr::StimerConfig::SintIndex::get(config_));
     }
 
-    /// False: reserved bits, or direct mode where the partition has none (#GP). A waiting message
-    /// must be taken back by the owner first.
-    bool write_config(std::uint64_t value, bool direct_allowed, std::uint64_t reference_now);
+    /// False: reserved bits, or direct mode where the partition has none (#GP).
+    static bool valid_config(std::uint64_t value, bool direct_allowed);
+    /// Writes of CONFIG (valid) and COUNT; a waiting message is void, its owner takes it back.
+    void write_config(std::uint64_t value, std::uint64_t reference_now);
     void write_count(std::uint64_t value, std::uint64_t reference_now);
 
     bool armed() const noexcept { return armed_; }

@@ -12,6 +12,7 @@
 #include "hypervisor-model/host_interfaces.h"
 #include "hypervisor-model/spec/hypercall_structs.h"
 #include "hypervisor-model/spec/privileges.h"
+#include "hypervisor-model/spec/status.h"
 #include "hypervisor-model/synic.h"
 #include "hypervisor-model/synthetic_timer.h"
 #include "hypervisor-model/vp_context.h"
@@ -102,6 +103,8 @@ class VirtualProcessor final : public SynicClient {
     std::uint64_t tsc_offset() const;
     std::uint64_t tsc(sim::Time now) const;
     void write_tsc(std::uint64_t value, sim::Time now);
+    /// The partition's clock was stopped, restarted or moved.
+    void clock_changed(sim::Time now);
 
     // --- Interrupts ---
     /// The vector to inject now: above the processor priority. Says nothing of RFLAGS.IF or
@@ -129,6 +132,8 @@ class VirtualProcessor final : public SynicClient {
                              bool auto_eoi = false);
     /// End of interrupt by a write to the APIC, the EOI MSR or the assist bit.
     void end_of_interrupt(sim::Time now);
+    /// The EOI that is being broadcast is this processor's.
+    bool ending_interrupt() const noexcept { return ending_interrupt_; }
 
     /// EOI assist (TLFS 10.3.5): before an entry, lets the guest end the interrupt in service
     /// without an exit where nothing hangs on its EOI; takes the offer back where something does.
@@ -144,7 +149,8 @@ class VirtualProcessor final : public SynicClient {
     std::uint64_t mmio_apic_read(std::uint32_t offset, unsigned size, sim::Time now);
     void mmio_apic_write(std::uint32_t offset, unsigned size, std::uint64_t value, sim::Time now);
     /// HvCallRegisterInterceptResult for CPUID.
-    void register_cpuid_result(const hc::RegisterInterceptResult& result);
+    /// no_resources: the table of results is full.
+    HvStatus register_cpuid_result(const hc::RegisterInterceptResult& result);
 
     // --- Registers by name (HvCallGetVpRegisters, HvCallSetVpRegisters) ---
     HvStatus get_register(std::uint32_t name, RegisterValue& value, sim::Time now);
@@ -155,7 +161,8 @@ class VirtualProcessor final : public SynicClient {
     bool write_assist_page(std::uint64_t value);
     std::uint64_t assist_page() const noexcept { return assist_msr_; }
     bool write_simp(std::uint64_t value, sim::Time now);
-    bool write_siefp(std::uint64_t value);
+    bool write_siefp(std::uint64_t value, sim::Time now);
+    void remove_overlays();
 
     // --- Timers ---
     bool write_timer_config(unsigned timer, std::uint64_t value, sim::Time now);
@@ -178,6 +185,8 @@ class VirtualProcessor final : public SynicClient {
                                   sim::Time now);
     /// Triple fault: the parent resets or turns off the partition.
     void send_unrecoverable_exception(sim::Time now);
+    /// End of a level-triggered interrupt that the parent wants to hear of; no suspension.
+    void send_apic_eoi(std::uint8_t vector, sim::Time now);
     /// Which of the parent's processors gets this processor's intercepts; nullopt: index modulo
     /// the parent's number of processors.
     void set_intercept_target(std::optional<VpIndex> target) noexcept { target_ = target; }
@@ -199,14 +208,16 @@ class VirtualProcessor final : public SynicClient {
   private:
     InterceptHeader intercept_header(std::uint8_t length, InterceptAccess access) const;
     template <typename Payload>
+    bool post_to_parent(MessageType type, const Payload& payload, sim::Time now);
+    template <typename Payload>
     void send_intercept(MessageType type, const Payload& payload, sim::Time now);
-    bool change_overlay(std::uint64_t& current, std::uint64_t value, std::uint64_t system_page,
-                        bool clear);
+    bool change_overlay(std::uint64_t& current, std::uint64_t value, std::uint64_t system_page);
     void expire_timer(unsigned index, sim::Time now);
     void power_up_registers(bool init);
     std::uint32_t assist_bits() const;
     void set_assist_bits(std::uint32_t value);
     CpuidResult guest_cpuid(std::uint32_t leaf, std::uint32_t subleaf) const;
+    CpuidResult xsave_cpuid(std::uint32_t subleaf, CpuidResult base) const;
     CpuidResult topology_cpuid(std::uint32_t leaf, std::uint32_t subleaf, CpuidResult base) const;
 
     Hypervisor& hypervisor_;
@@ -224,6 +235,7 @@ class VirtualProcessor final : public SynicClient {
     bool explicit_suspend_ = false;
     bool intercept_suspend_ = false;
     bool idle_ = false;
+    bool ending_interrupt_ = false;
     sim::Duration run_time_ = 0;
     std::optional<VpIndex> target_;
     struct CpuidOverride {

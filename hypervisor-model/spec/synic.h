@@ -79,7 +79,7 @@ struct ConnectionInfo {
 static_assert(sizeof(ConnectionInfo) == 32);
 
 /// HvCallGetPortProperty codes.
-inline constexpr std::uint32_t kPortPropertyPostCount = 0x0000'0001;
-inline constexpr std::uint32_t kPortPropertySignalCount = 0x0000'0002;
+inline constexpr std::uint32_t kPortPropertyPostCount = 0;
+inline constexpr std::uint32_t kPortPropertySignalCount = 1;
 
 }  // namespace hvsim::hv
