@@ -33,7 +33,7 @@ void Engine::Impl::end_assist(bool completed) {
 
 std::uint64_t Engine::Impl::assist_read(std::uint64_t offset, unsigned size) noexcept {
     try {
-        return assist.handler->mmio_read(assist.physical_page + offset, size);
+        return assist.handler->mmio_read(assist.physical_page + offset % sim::kPageSize, size);
     } catch (...) {
         if (failure == nullptr) failure = std::current_exception();
         return 0;
@@ -42,7 +42,7 @@ std::uint64_t Engine::Impl::assist_read(std::uint64_t offset, unsigned size) noe
 
 void Engine::Impl::assist_write(std::uint64_t offset, unsigned size, std::uint64_t value) noexcept {
     try {
-        assist.handler->mmio_write(assist.physical_page + offset, size, value);
+        assist.handler->mmio_write(assist.physical_page + offset % sim::kPageSize, size, value);
     } catch (...) {
         if (failure == nullptr) failure = std::current_exception();
     }

@@ -15,6 +15,13 @@ constexpr std::uint32_t code_of(InterceptCode code) {
     return static_cast<std::uint32_t>(code);
 }
 
+/// MemOp: log2 of the size, byte order (MOVBE).
+constexpr unsigned kOperationSize = 3, kOperationSwap = 8;
+
+std::uint64_t swapped(std::uint64_t value, unsigned size) {
+    return __builtin_bswap64(value) >> (64 - 8 * size);
+}
+
 [[noreturn]] void leave_io(void* environment, std::uint32_t port, std::uint8_t size, bool in,
                            void* return_address) {
     thread_context.environment = static_cast<std::uint8_t*>(environment);
@@ -36,6 +43,14 @@ bool __real_unicorn_fill_tlb_x86_64(void* processor, std::uint64_t address, int 
                                     int mmu_index, bool probe, std::uintptr_t return_address);
 void* __real_tb_gen_code_x86_64(void* processor, std::uint64_t pc, std::uint64_t cs_base,
                                 std::uint32_t flags, int compile_flags);
+std::uint32_t __real_memory_region_dispatch_read_x86_64(uc_engine* uc, void* region,
+                                                        std::uint64_t offset, std::uint64_t* value,
+                                                        unsigned operation,
+                                                        std::uint32_t attributes);
+std::uint32_t __real_memory_region_dispatch_write_x86_64(uc_engine* uc, void* region,
+                                                         std::uint64_t offset, std::uint64_t value,
+                                                         unsigned operation,
+                                                         std::uint32_t attributes);
 
 std::uint64_t __wrap_helper_inb_x86_64(void* environment, std::uint32_t port) {
     leave_io(environment, port, 1, true, __builtin_return_address(0));
@@ -80,6 +95,35 @@ bool __wrap_unicorn_fill_tlb_x86_64(void* processor, std::uint64_t address, int 
     if (probe) return false;
     const std::uint32_t code = engine->refuse_fill(address, access, mmu_index, return_address != 0);
     cpu_vmexit_x86_64(engine->environment, code, 0, return_address);
+}
+
+/// The assisted page's accesses, whole: the library would cut eight bytes into two times four.
+std::uint32_t __wrap_memory_region_dispatch_read_x86_64(uc_engine* uc, void* region,
+                                                        std::uint64_t offset, std::uint64_t* value,
+                                                        unsigned operation,
+                                                        std::uint32_t attributes) {
+    Engine::Impl* const engine = thread_context.engine;
+    if (engine == nullptr || engine->assist.phase != Assist::Phase::running)
+        return __real_memory_region_dispatch_read_x86_64(uc, region, offset, value, operation,
+                                                         attributes);
+    const unsigned size = 1U << (operation & kOperationSize);
+    *value = engine->assist_read(offset, size);
+    if ((operation & kOperationSwap) != 0) *value = swapped(*value, size);
+    return 0;
+}
+
+std::uint32_t __wrap_memory_region_dispatch_write_x86_64(uc_engine* uc, void* region,
+                                                         std::uint64_t offset, std::uint64_t value,
+                                                         unsigned operation,
+                                                         std::uint32_t attributes) {
+    Engine::Impl* const engine = thread_context.engine;
+    if (engine == nullptr || engine->assist.phase != Assist::Phase::running)
+        return __real_memory_region_dispatch_write_x86_64(uc, region, offset, value, operation,
+                                                          attributes);
+    const unsigned size = 1U << (operation & kOperationSize);
+    if ((operation & kOperationSwap) != 0) value = swapped(value, size);
+    engine->assist_write(offset, size, value);
+    return 0;
 }
 
 void* __wrap_tb_gen_code_x86_64(void* processor, std::uint64_t pc, std::uint64_t cs_base,

@@ -27,14 +27,11 @@ void on_block(uc_engine*, std::uint64_t pc, std::uint32_t size, void* user) {
     static_cast<Engine::Impl*>(user)->begin_block(pc, size);
 }
 
-std::uint64_t on_assist_read(uc_engine*, std::uint64_t offset, unsigned size, void* user) {
-    return static_cast<Engine::Impl*>(user)->assist_read(offset, size);
+// The assisted page's region; interpose.cpp takes its accesses before they come here.
+std::uint64_t on_assist_read(uc_engine*, std::uint64_t, unsigned, void*) {
+    return ~std::uint64_t{0};
 }
-
-void on_assist_write(uc_engine*, std::uint64_t offset, unsigned size, std::uint64_t value,
-                     void* user) {
-    static_cast<Engine::Impl*>(user)->assist_write(offset, size, value);
-}
+void on_assist_write(uc_engine*, std::uint64_t, unsigned, std::uint64_t, void*) {}
 
 // SVM intercept word: bit n is exit code 0x60 + n (APM 2 15.9, appendix C).
 constexpr std::uint64_t intercept_bit(InterceptCode code) {
