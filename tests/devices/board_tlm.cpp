@@ -8,7 +8,12 @@
 #include <systemc>
 #include <vector>
 
+#include "devices/acpi_pm.h"
+#include "devices/byte_order.h"
+#include "devices/nvme/controller.h"
+#include "devices/rtc.h"
 #include "devices/tlm/bus_master.h"
+#include "devices/tlm/dma_initiator.h"
 #include "devices/tlm/interconnect.h"
 #include "devices/tlm/ram_target.h"
 #include "devices/tlm/register_target.h"
@@ -98,6 +103,8 @@ constexpr std::uint64_t kRamSize = 8 << 20;
 constexpr std::uint64_t kLowSize = 6 << 20;  // the rest appears above 4 GiB
 constexpr std::uint64_t kHighBase = 1ull << 32;
 constexpr std::uint64_t kProbeBase = 0xfe000000;
+constexpr std::uint64_t kNvmeBase = 0xfe100000;
+constexpr std::uint64_t kMessageBase = 0xfee00000;
 
 struct Board {
     TimeBase time;
@@ -118,7 +125,27 @@ struct Board {
     BusMaster debugger{"debugger"};
     RamTarget strict_ram{"strict_ram", ram};
 
+    Probe messages;
+    RegisterTarget message_target{"messages", messages, time};
+    devices::DiskImage disk{1 << 20, 512};
+    DmaInitiator nvme_dma{"nvme_dma", time};
+    devices::nvme::NvmeController nvme{{}, {&disk}, nvme_dma, &recorder};
+    RegisterTarget nvme_target{"nvme", nvme, time};
+    Monitor register_monitor{"register_monitor"};
+    Monitor dma_monitor{"dma_monitor"};
+    devices::Rtc rtc{{}};
+    RegisterTarget rtc_target{"rtc", rtc, time};
+    devices::AcpiPm pm{devices::PmTimer(), nullptr, nullptr};
+    RegisterTarget pm_target{"pm", pm, time};
+
     Board() {
+        memory.map({"nvme", kNvmeBase, 0x4000, 0, 0}, register_monitor.in);
+        register_monitor.out.bind(nvme_target.socket);
+        memory.map({"messages", kMessageBase, 0x100000, 0, 0}, message_target.socket);
+        nvme_dma.socket.bind(dma_monitor.in);
+        dma_monitor.out.bind(memory.initiators);
+        io.map({"rtc", 0x70, 2, 0, 0}, rtc_target.socket);
+        io.map({"pm", 0x400, 0x10, 0, 0}, pm_target.socket);
         memory.map({"ram.low", 0, kLowSize, 0, 0}, ram_target.socket);
         memory.map({"ram.high", kHighBase, kRamSize - kLowSize, kLowSize, 5}, ram_target.socket);
         memory.map({"probe", kProbeBase, 0x1000, 0, 0}, monitor.in);
@@ -332,5 +359,77 @@ TEST_CASE("overlapping or impossible mappings are configuration errors") {
                   .find("'disk' at 0xfe000fff-0xfe001ffe overlaps 'probe' at "
                         "0xfe000000-0xfe000fff") != std::string::npos);
     }
-    CHECK(b.memory.mappings().size() == 3);
+    CHECK(b.memory.mappings().size() == 5);
+}
+
+TEST_CASE("clocks on ports move the reader's delay, not SystemC's time") {
+    Board& b = board();
+    sim::Duration ahead = 3 * sim::kSecond;
+    const std::uint64_t ticks = b.cpu0.read(Space::io, 0x408, 4, ahead);
+    CHECK(ticks == 3 * 3579545);
+    sim::Duration behind = 10;
+    CHECK(b.cpu1.read(Space::io, 0x408, 4, behind) == ticks);
+    CHECK(behind == 3 * sim::kSecond);
+    b.cpu0.write(Space::io, 0x70, 1, 0x00, ahead);
+    CHECK(b.cpu0.read(Space::io, 0x71, 1, ahead) == 0x03);
+    CHECK(sc_core::sc_time_stamp() == sc_core::SC_ZERO_TIME);
+}
+
+// A disk read, all of it transactions: registers, queue entry, data, completion entry, message.
+TEST_CASE("plain modules on both sides of the disk see all it does") {
+    namespace nvme = devices::nvme::spec;
+    Board& b = board();
+    sim::Duration delay = 1000;
+    const auto reg = [&](std::uint64_t offset, std::uint64_t value, unsigned size = 4) {
+        b.cpu0.write(Space::memory, kNvmeBase + offset, size, value, delay);
+    };
+    reg(nvme::kAqa, 0x000f000f);
+    reg(nvme::kAsq, 0x100000, 8);
+    reg(nvme::kAcq, 0x101000, 8);
+    reg(nvme::kMsixTable, kMessageBase + 0x1000);
+    reg(nvme::kMsixTable + 8, 0x4041);
+    reg(nvme::kMsixTable + 12, 0);
+    reg(nvme::kCc, 4u << 20 | 6u << 16 | 1);
+    CHECK(b.cpu0.read(Space::memory, kNvmeBase + nvme::kCsts, 4, delay) == 0);
+    delay += devices::nvme::NvmeConfig{}.enable_time;
+    CHECK(b.cpu0.read(Space::memory, kNvmeBase + nvme::kCsts, 4, delay) == 1);
+
+    std::vector<std::uint8_t> identify(64);
+    identify[0] = 6;
+    identify[2] = 0x77;
+    devices::store_le<std::uint64_t>(identify, 24, 0x102000);
+    identify[40] = 1;
+    CHECK(b.cpu0.write_block(Space::memory, 0x100000, identify, delay));
+    b.register_monitor.seen.clear();
+    b.dma_monitor.seen.clear();
+    b.messages.accesses.clear();
+    const sim::Time rung = delay;
+    reg(nvme::kDoorbells, 1);
+    REQUIRE(b.register_monitor.seen.size() == 1);
+    CHECK(b.register_monitor.seen[0].address == nvme::kDoorbells);
+    CHECK(b.register_monitor.seen[0].delay_ps == rung);
+    const sim::Time due = b.nvme.next_deadline();
+    // The queue entry was fetched through memory, which takes 50 ps.
+    CHECK(due == rung + 50 + devices::nvme::NvmeConfig{}.admin_latency);
+    b.nvme.advance_to(due);
+
+    const auto& seen = b.dma_monitor.seen;
+    REQUIRE(seen.size() == 4);
+    CHECK(seen[0].command == tlm::TLM_READ_COMMAND);
+    CHECK(seen[0].address == 0x100000);
+    CHECK(seen[0].data == identify);
+    CHECK(seen[0].delay_ps == rung);
+    CHECK(seen[1].command == tlm::TLM_WRITE_COMMAND);
+    CHECK(seen[1].address == 0x102000);
+    CHECK(seen[1].data.size() == 4096);
+    CHECK(seen[1].delay_ps == due);
+    CHECK(seen[2].address == 0x101000);
+    CHECK(seen[2].data ==
+          std::vector<std::uint8_t>{0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x77, 0, 1, 0});
+    CHECK(seen[2].delay_ps == due + 70);
+    CHECK(seen[3].address == kMessageBase + 0x1000);
+    CHECK(seen[3].delay_ps == due + 140);
+    REQUIRE(b.messages.accesses.size() == 1);
+    CHECK(b.messages.accesses[0].offset == 0x1000);
+    CHECK(b.messages.accesses[0].value == 0x4041);
 }
