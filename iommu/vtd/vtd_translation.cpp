@@ -136,6 +136,34 @@ VtdUnit::Walk VtdUnit::walk(const ContextEntry& context, std::uint64_t address, 
     }
 }
 
+VtdUnit::FaultReason VtdUnit::find_mapping(const DmaRequest& request, const ContextEntry& context,
+                                           Walk& found, RemapWork& work, sim::Time now) {
+    if (static_cast<TranslationType>(CONTEXT_TT::get(context.low)) ==
+        TranslationType::pass_through) {
+        found.entry.base = request.address & ~low_bits(found.shift);
+        work.cache_hit = true;
+        return (request.address & above_host_width()) != 0 ? FaultReason::address_too_wide
+                                                           : FaultReason::none;
+    }
+    const unsigned width = 30 + 9 * static_cast<unsigned>(CONTEXT_AW::get(context.high));
+    const auto domain = static_cast<std::uint16_t>(CONTEXT_DID::get(context.high));
+    if ((request.address >> width) != 0) return FaultReason::address_too_wide;
+    if (find_in_iotlb(domain, request.address, request.is_write, found)) {
+        work.cache_hit = true;
+        ++counters_.iotlb_hits;
+    } else {
+        ++counters_.iotlb_misses;
+        if (recorder_ != nullptr && recorder_->wants_walks())
+            recorder_->record(sim::EventKind::kIotlbMiss, now, {}, request.source, request.address);
+        found = walk(context, request.address, request.is_write, work);
+        if (found.fault != FaultReason::none) return found.fault;
+        iotlb_.insert({request.address >> found.shift, domain, found.shift}, found.entry);
+    }
+    // 3.14: no second-stage mapping may lead into the interrupt range.
+    const std::uint64_t address = found.entry.base | (request.address & low_bits(found.shift));
+    return is_interrupt_address(address) ? FaultReason::interrupt_range : FaultReason::none;
+}
+
 DmaResult VtdUnit::translate(const DmaRequest& request, sim::Time now) {
     DmaResult result;
     const std::uint64_t size = std::max<std::uint64_t>(request.size, 1);
@@ -147,7 +175,6 @@ DmaResult VtdUnit::translate(const DmaRequest& request, sim::Time now) {
         result.work.cache_hit = true;
         return result;
     }
-
     ContextEntry context;
     Walk found;
     FaultReason fault = find_context(request.source, context, result.work);
@@ -156,57 +183,34 @@ DmaResult VtdUnit::translate(const DmaRequest& request, sim::Time now) {
         if (fault == FaultReason::none && !result.work.context_hit)
             contexts_.insert({request.source}, context);
     }
-    const bool pass_through =
-        CONTEXT_TT::get(context.low) == static_cast<std::uint64_t>(TranslationType::pass_through);
-    if (fault == FaultReason::none && pass_through) {
-        if ((request.address & above_host_width()) != 0) fault = FaultReason::address_too_wide;
-        found.entry.base = request.address & ~low_bits(12);
-        result.work.cache_hit = true;
-    } else if (fault == FaultReason::none) {
-        const unsigned width = 30 + 9 * static_cast<unsigned>(CONTEXT_AW::get(context.high));
-        const auto domain = static_cast<std::uint16_t>(CONTEXT_DID::get(context.high));
-        if ((request.address >> width) != 0) {
-            fault = FaultReason::address_too_wide;
-        } else if (find_in_iotlb(domain, request.address, request.is_write, found)) {
-            result.work.cache_hit = true;
-            ++counters_.iotlb_hits;
-        } else {
-            ++counters_.iotlb_misses;
-            if (recorder_ != nullptr && recorder_->wants_walks())
-                recorder_->record(sim::EventKind::kIotlbMiss, now, {}, request.source,
-                                  request.address);
-            found = walk(context, request.address, request.is_write, result.work);
-            fault = found.fault;
-            if (fault == FaultReason::none)
-                iotlb_.insert({request.address >> found.shift, domain, found.shift}, found.entry);
-        }
-    }
-
-    result.address = found.entry.base | (request.address & low_bits(found.shift));
-    // 3.14: no second-stage mapping may lead into the interrupt range.
-    if (fault == FaultReason::none && !pass_through && is_interrupt_address(result.address))
-        fault = FaultReason::interrupt_range;
-    if (fault == FaultReason::none) {
-        result.allowed = true;
-        // No further than this 4 KiB page: the rest of a large page may be in the interrupt range.
-        result.length = std::min(size, sim::kPageSize - (request.address & low_bits(12)));
+    if (fault == FaultReason::none) fault = find_mapping(request, context, found, result.work, now);
+    if (fault != FaultReason::none) {
+        result.fault_reason = static_cast<std::uint8_t>(fault);
+        report_dma_fault(request, fault, CONTEXT_FPD::test(context.low), now);
         return result;
     }
-    result.address = 0;
-    result.fault_reason = static_cast<std::uint8_t>(fault);
+    result.allowed = true;
+    result.address = found.entry.base | (request.address & low_bits(found.shift));
+    // No further than this 4 KiB page: the rest of a large page may be in the interrupt range.
+    result.length = std::min(size, sim::kPageSize - (request.address & low_bits(12)));
+    return result;
+}
+
+void VtdUnit::report_dma_fault(const DmaRequest& request, FaultReason fault,
+                               bool processing_disabled, sim::Time now) {
+    const auto reason = static_cast<std::uint8_t>(fault);
     ++counters_.dma_faults;
     if (recorder_ != nullptr)
         recorder_->record(sim::EventKind::kDmaFault, now, {}, request.source, request.address,
-                          result.fault_reason, request.is_write);
-    if (is_qualified(fault) && CONTEXT_FPD::test(context.low)) return result;
+                          reason, request.is_write);
+    if (is_qualified(fault) && processing_disabled) return;
     FaultRecord record;
     record.low = request.address & FRCD_FI_ADDRESS::kMask;
     record.high = FRCD_SID::set(record.high, request.source);
-    record.high = FRCD_FR::set(record.high, result.fault_reason);
+    record.high = FRCD_FR::set(record.high, reason);
     record.high = FRCD_AT::set(record.high, static_cast<std::uint64_t>(request.type));
     record.high = FRCD_T1::set(record.high, request.is_write ? 0 : 1);
     log_fault(record, now);
-    return result;
 }
 
 }  // namespace hvsim::iommu::vtd

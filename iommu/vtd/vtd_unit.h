@@ -172,6 +172,10 @@ class VtdUnit final : public DmaRemapper, public sim::StatisticsSource {
     FaultReason check_context(const ContextEntry& context, AddressType type) const;
     Walk walk(const ContextEntry& context, std::uint64_t address, bool is_write, RemapWork& work);
     bool find_in_iotlb(std::uint16_t domain, std::uint64_t address, bool is_write, Walk& found);
+    FaultReason find_mapping(const DmaRequest& request, const ContextEntry& context, Walk& found,
+                             RemapWork& work, sim::Time now);
+    void report_dma_fault(const DmaRequest& request, FaultReason fault, bool processing_disabled,
+                          sim::Time now);
     bool read_pair(std::uint64_t address, std::uint64_t& low, std::uint64_t& high, RemapWork& work);
     std::uint64_t above_host_width() const noexcept {
         return ~((std::uint64_t{1} << config_.host_address_width) - 1);

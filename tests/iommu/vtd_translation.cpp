@@ -1,6 +1,7 @@
 // DMA remapping: translation, each fault reason, caches.
 #include <doctest/doctest.h>
 
+#include "mmu/slat_table.h"
 #include "tests/iommu/vtd_fixture.h"
 
 using namespace hvsim;
@@ -317,4 +318,75 @@ TEST_CASE("the fault event has a 32-bit destination in extended interrupt mode")
     f.dma(0x1000);
     CHECK(f.fabric.sent.size() == 1);
     CHECK((f.get(0x33'0000) & 0xffff'ffff) == 0x31);
+}
+
+TEST_CASE("a partition's EPT serves as second-stage table") {
+    Fixture f;
+    struct Pages final : mmu::TablePageAllocator {
+        std::uint64_t next = 0x60'0000;
+        std::optional<std::uint64_t> allocate() override { return next += 0x1000; }
+        void release(std::uint64_t) override {}
+    } pages;
+    const auto table = mmu::make_ept_table(f.ram, pages, {});
+    using enum mmu::SlatPageSize;
+    constexpr auto kWriteBack = mmu::ept::MemoryType::write_back;
+    REQUIRE(table->map(0x20'0000, 0x40'0000, size_2m, mmu::SlatRights::all(), kWriteBack) ==
+            mmu::SlatStatus::ok);
+    REQUIRE(table->map(0x5000, 0x9000, size_4k, mmu::SlatRights::read_only(), kWriteBack) ==
+            mmu::SlatStatus::ok);
+    const std::uint64_t root = mmu::ept::EPTP_ADDRESS::kMask & table->root_pointer();
+    f.set_context(root | 1, 2 | f.kDomain << 8);
+    CHECK(f.dma(0x20'1234, true).address == 0x40'1234);
+    CHECK(f.dma(0x5004).address == 0x9004);
+    CHECK(f.dma(0x5004, true).fault_reason == 5);
+    REQUIRE(table->protect(0x5000, 0x1000, {}) == mmu::SlatStatus::ok);
+    f.unit.flush_caches();
+    CHECK(f.dma(0x5004).fault_reason == 6);
+}
+
+TEST_CASE("whatever memory and registers hold, the unit answers and stays within memory") {
+    Fixture f;
+    std::uint64_t seed = 7;
+    const auto next = [&seed] {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        return seed >> 16;
+    };
+    // Tables of rubbish that mostly points into themselves.
+    for (std::uint64_t at = 0x10'0000; at < 0x14'0000; at += 8) {
+        std::uint64_t entry = (0x10'0000 + next() % 64 * 4096) | (next() & 0x83);
+        if (next() % 16 == 0) entry = next() << 20 ^ next();
+        f.put(at, entry);
+    }
+    // A root table and context tables that are right in places.
+    for (std::uint64_t at = 0x10'0000; at < 0x10'8000; at += 16) {
+        if (next() % 4 == 0) continue;
+        f.put(at, (0x10'1000 + next() % 63 * 4096) | 1);
+        f.put(at + 8, at < 0x10'1000 ? 0 : 2 | (next() & 0xff) << 8);
+    }
+    f.write32(0x38, 0);
+    std::uint64_t allowed = 0;
+    for (int step = 0; step < 200'000; ++step) {
+        const std::uint64_t choice = next() % 16;
+        if (choice == 0) {
+            f.unit.write_register(next() % 0x540, next() % 2 != 0 ? 4 : 8, next() << 16 ^ next(),
+                                  static_cast<sim::Time>(step));
+        } else if (choice == 1) {
+            f.write64(0x20, 0x10'0000 + (next() % 2 != 0 ? 0 : next() % 64 * 4096));
+            f.write32(0x18, kTE | kSRTP | (next() % 2 != 0 ? kIRE | kSIRTP : 0));
+        } else if (choice == 2) {
+            f.interrupt({0xfee0'0000 | (next() & 0xf'ffff), static_cast<std::uint32_t>(next())});
+        } else {
+            const std::uint64_t address = next() & 0xffff'ffff'ffff;
+            const DmaResult r = f.unit.translate(
+                {static_cast<SourceId>(next()), address, next() % 9000, next() % 2 != 0}, 0);
+            REQUIRE(r.allowed == (r.fault_reason == 0));
+            REQUIRE(r.work.memory_references <= 6);
+            if (!r.allowed) continue;
+            ++allowed;
+            REQUIRE(r.length >= 1);
+            REQUIRE((r.address & 0xfff) == (address & 0xfff));
+        }
+    }
+    CHECK(allowed > 100);
+    CHECK(f.unit.counters().dma_faults > 100);
 }

@@ -370,3 +370,51 @@ TEST_CASE("nested TLB keeps D honest: the first write after reads sets it") {
     CHECK((n.t.get(n.ept(kGuestFrame)) & kEptD) != 0);
     CHECK(n.go(Access::write).steps.nested == 0);
 }
+
+TEST_CASE("whatever memory holds, a walk ends with an answer") {
+    Tables t;
+    std::uint64_t seed = 11;
+    const auto next = [&seed] {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        return seed >> 16;
+    };
+    // 64 pages of rubbish that mostly point to each other.
+    constexpr std::uint64_t kBase = 0x10'0000;
+    for (std::uint64_t at = kBase; at < kBase + 64 * 4096; at += 8) {
+        std::uint64_t entry = (kBase + next() % 64 * 4096) | (next() & 0x83) | kRWX;
+        if (next() % 8 == 0) entry = next() << 20 ^ next();
+        t.put(at, entry);
+    }
+    unsigned counts[4] = {};
+    NestedTlb tlb(16);
+    for (int step = 0; step < 300'000; ++step) {
+        SecondStage stage;
+        stage.ram = &t.ram;
+        stage.kind = static_cast<SecondStageKind>(next() % 3);
+        stage.root = (kBase + next() % 64 * 4096) | (next() & 0x40) | (next() % 2 + 3) << 3;
+        stage.npt_mode = static_cast<NptMode>(next() % 3);
+        stage.mode_based_execute = next() % 2 != 0;
+        stage.tlb = next() % 2 != 0 ? &tlb : nullptr;
+        PagingState paging;
+        paging.mode = static_cast<PagingMode>(next() % 5);
+        paging.page_size_extensions = next() % 2 != 0;
+        paging.no_execute = next() % 2 != 0;
+        paging.smap = next() % 2 != 0;
+        paging.cr3 = kBase + next() % 64 * 4096;
+        for (std::uint64_t& pdpte : paging.pdpte) pdpte = t.get(kBase + next() % 64 * 8);
+        const AccessRequest request{static_cast<Access>(next() % 3), next() % 2 != 0,
+                                    next() % 4 == 0};
+        const WalkResult r = walk(paging, stage, next() << 16 ^ next(), request);
+        ++counts[static_cast<unsigned>(r.outcome)];
+        REQUIRE(r.steps.guest <= 5);
+        REQUIRE(r.steps.nested <= 5 * 11);
+        if (r.outcome != WalkOutcome::ok) {
+            REQUIRE_FALSE((r.readable || r.writable || r.executable));
+            continue;
+        }
+        if (request.access == Access::read) REQUIRE(r.readable);
+        if (request.access == Access::write) REQUIRE(r.writable);
+        if (request.access == Access::execute) REQUIRE(r.executable);
+    }
+    for (unsigned count : counts) CHECK(count > 1000);
+}
