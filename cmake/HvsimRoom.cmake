@@ -1,9 +1,9 @@
-# hvsim_room(<name> [DIR <folder>] [ROOMS <lower rooms>...] [LIBS <imported targets>...])
+# hvsim_room(<name> [DIR <folder>] [SYSTEMC] [ROOMS <lower rooms>...] [LIBS <imported targets>...])
 #
 # Makes from a room's folder the static libraries hvsim_<name> (plain models) and, where the folder
 # has a tlm/ subfolder, hvsim_<name>_tlm (the SystemC shells), and from tests/<folder>/ the program
 # test_<name>, one CTest entry for each doctest test suite file. Sources are globbed: adding a file
-# needs no edit here.
+# needs no edit here. SYSTEMC: the room itself is built on the SystemC shells (the composition root).
 function(hvsim_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wno-unused-parameter)
   if(HVSIM_WERROR)
@@ -12,7 +12,7 @@ function(hvsim_warnings target)
 endfunction()
 
 function(hvsim_room name)
-  cmake_parse_arguments(ROOM "" "DIR" "ROOMS;LIBS" ${ARGN})
+  cmake_parse_arguments(ROOM "SYSTEMC" "DIR" "ROOMS;LIBS" ${ARGN})
   if(NOT ROOM_DIR)
     set(ROOM_DIR ${name})
   endif()
@@ -36,6 +36,15 @@ function(hvsim_room name)
   endif()
   target_include_directories(hvsim_${name} ${kind} ${CMAKE_SOURCE_DIR})
   target_link_libraries(hvsim_${name} ${kind} ${ROOM_ROOMS} ${ROOM_LIBS})
+
+  if(ROOM_SYSTEMC)
+    target_link_libraries(hvsim_${name} ${kind} SystemC::systemc)
+    foreach(room ${ROOM_ROOMS})
+      if(TARGET ${room}_tlm)
+        target_link_libraries(hvsim_${name} ${kind} ${room}_tlm)
+      endif()
+    endforeach()
+  endif()
 
   set(test_libraries hvsim_${name})
   if(tlm_sources)

@@ -51,7 +51,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     CoreStop run(sim::Time now, sim::Time deadline) override;
     /// Local time, exact inside callbacks and after run().
     sim::Time now() const noexcept override { return base_ + engine_->code_bytes() * ps_per_byte_; }
-    void set_now(sim::Time now) noexcept;
+    void set_now(sim::Time now) noexcept override;
     /// Adds what something cost to the local time.
     void charge(sim::Duration cost) noexcept override;
     /// Moves the local time forward to `time` if it is behind.

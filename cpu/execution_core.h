@@ -22,6 +22,8 @@ class ExecutionCore : public ArchState {
   public:
     /// Runs from local time `now` until `deadline`, or the first boundary after it.
     virtual CoreStop run(sim::Time now, sim::Time deadline) = 0;
+    /// Sets the local time; only between runs.
+    virtual void set_now(sim::Time now) noexcept = 0;
     /// Local time, exact inside exits and after run().
     virtual sim::Time now() const noexcept = 0;
     /// Adds what something cost to the local time.

@@ -55,6 +55,7 @@ class NativeCore final : public ExecutionCore {
 
     // --- ExecutionCore ---
     CoreStop run(sim::Time now, sim::Time deadline) override;
+    void set_now(sim::Time now) noexcept override { now_ = now; }
     sim::Time now() const noexcept override { return now_; }
     void charge(sim::Duration cost) noexcept override { now_ += cost; }
     void shorten_deadline(sim::Time deadline) noexcept override;

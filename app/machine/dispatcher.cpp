@@ -1,4 +1,3 @@
-#define SC_INCLUDE_DYNAMIC_PROCESSES
 #include "app/machine/dispatcher.h"
 
 #include <algorithm>

@@ -358,4 +358,23 @@ bool check_guest_state(const Guest& guest, EntryFailure& failure) {
     return rules.passed();
 }
 
+void check_injection(const Guest& guest, EntryResult& result) {
+    const std::uint64_t primaries = guest.read(Field::PRIMARY_CONTROLS);
+    const auto secondaries = primaries & primary::kSecondaryControls
+                                 ? static_cast<std::uint32_t>(guest.read(Field::SECONDARY_CONTROLS))
+                                 : 0u;
+    Rules controls(guest, result.failure);
+    check_event_injection(controls, secondaries);
+    if (!controls.passed()) {
+        result.error = InstructionError::entry_invalid_controls;
+        return;
+    }
+    Rules state(guest, result.failure);
+    const bool unrestricted = (secondaries & secondary::kUnrestrictedGuest) != 0;
+    const bool ia32e = (guest.read(Field::ENTRY_CONTROLS) & entry_control::kIa32eGuest) != 0;
+    check_rip_rflags(state, unrestricted, ia32e);
+    check_non_register_state(state);
+    result.guest_state_failed = !state.passed();
+}
+
 }  // namespace hvsim::cpu::vmx

@@ -257,6 +257,13 @@ bool Guest::exit(const Action& action, const Event* vectoring) {
     const std::uint64_t entry_info = raw(Field::ENTRY_INTERRUPTION_INFO);
     if (interruption::VALID::test(entry_info))
         set_raw(Field::ENTRY_INTERRUPTION_INFO, interruption::VALID::set(entry_info, 0));
+    // SDM 3C 28.2: with unrestricted guest, "IA-32e mode guest" takes the value of EFER.LMA.
+    if (secondary_ & secondary::kUnrestrictedGuest) {
+        const std::uint64_t controls = raw(Field::ENTRY_CONTROLS);
+        const bool lma = (core_.efer() & efer::kLMA) != 0;
+        if (lma != ((controls & entry_control::kIa32eGuest) != 0))
+            set_raw(Field::ENTRY_CONTROLS, controls ^ entry_control::kIa32eGuest);
+    }
     core_.recorder().record(sim::EventKind::kVmExit, core_.now(), core_.subject(), reason, qualifier,
                             core_.rip(), guest_physical);
     core_.charge(exit_cost(action));

@@ -60,6 +60,7 @@ std::uint64_t Guest::read(Field field) const {
 void Guest::write(Field field, std::uint64_t value) {
     value &= width_mask(field);
     const FieldType type = type_of(field);
+    if (type == FieldType::control && write_unchecked_control(field, value)) return;
     if (type == FieldType::control || type == FieldType::host) checks_due_ = true;
     if (type == FieldType::guest) {
         // Moving on behind an instruction and clearing the interrupt shadow cannot break a rule.
@@ -68,6 +69,30 @@ void Guest::write(Field field, std::uint64_t value) {
         if (state_in_core_ && write_state(field, value)) return;
     }
     set_raw(field, value);
+}
+
+/// Control fields that change all the time and whose new value cannot break a rule that held at the
+/// last entry: the windows, the TSC offset, the shadows, and event injection, which enter() checks.
+bool Guest::write_unchecked_control(Field field, std::uint64_t value) {
+    constexpr std::uint32_t kWindows = primary::kInterruptWindowExiting;
+    switch (field) {
+        case Field::PRIMARY_CONTROLS:
+            if (((static_cast<std::uint32_t>(value) ^ primary_) & ~kWindows) != 0) return false;
+            primary_ = static_cast<std::uint32_t>(value);
+            break;
+        case Field::TSC_OFFSET: tsc_offset_ = value; break;
+        case Field::CR0_READ_SHADOW: cr0_shadow_ = value; break;
+        case Field::CR4_READ_SHADOW: cr4_shadow_ = value; break;
+        case Field::ENTRY_INTERRUPTION_INFO:
+        case Field::ENTRY_EXCEPTION_ERROR_CODE:
+        case Field::ENTRY_INSTRUCTION_LENGTH:
+            injection_checks_due_ = true;
+            break;
+        default: return false;
+    }
+    if (checks_due_) return false;
+    set_raw(field, value);
+    return true;
 }
 
 bool Guest::read_encoded(std::uint32_t encoding, std::uint64_t& value) const {
@@ -280,19 +305,23 @@ EntryResult Guest::enter(bool launch) {
                               : InstructionError::vmresume_not_launched;
         return last_entry_ = result;
     }
-    if (checks_due_) {
-        if (!check_controls(*this, result.failure)) {
+    if (checks_due_ || injection_checks_due_) {
+        if (!checks_due_) {
+            check_injection(*this, result);
+        } else if (!check_controls(*this, result.failure)) {
             result.error = InstructionError::entry_invalid_controls;
         } else if (!check_host_state(*this, result.failure)) {
             result.error = InstructionError::entry_invalid_host_state;
         } else if (!check_guest_state(*this, result.failure)) {
             result.guest_state_failed = true;
-            set_raw(Field::EXIT_REASON,
-                    static_cast<std::uint32_t>(ExitReason::entry_failure_guest_state) |
-                        kEntryFailure);
-            set_raw(Field::EXIT_QUALIFICATION, 0);
         }
         if (!result.entered()) {
+            if (result.guest_state_failed) {
+                set_raw(Field::EXIT_REASON,
+                        static_cast<std::uint32_t>(ExitReason::entry_failure_guest_state) |
+                            kEntryFailure);
+                set_raw(Field::EXIT_QUALIFICATION, 0);
+            }
             set_raw(Field::VM_INSTRUCTION_ERROR, static_cast<std::uint32_t>(result.error));
             core_.recorder().record(sim::EventKind::kVmEntryFailed, core_.now(), core_.subject(),
                                     result.failure.rule,
@@ -300,8 +329,8 @@ EntryResult Guest::enter(bool launch) {
                                     result.failure.value);
             return last_entry_ = result;
         }
-        checks_due_ = false;
-        cache_controls();
+        if (checks_due_) cache_controls();
+        checks_due_ = injection_checks_due_ = false;
     }
     launched_ = true;
     if (!state_in_core_) load_state();

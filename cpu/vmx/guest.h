@@ -75,6 +75,7 @@ class Guest final : public GuestMode {
     void set_raw(Field field, std::uint64_t value);
     bool read_state(Field field, std::uint64_t& value) const;
     bool write_state(Field field, std::uint64_t value);
+    bool write_unchecked_control(Field field, std::uint64_t value);
     void load_state();
     void cache_controls();
     void inject_event();
@@ -93,6 +94,7 @@ class Guest final : public GuestMode {
     bool state_in_core_ = false;
     bool launched_ = false;
     bool checks_due_ = true;  ///< a field of controls, host or guest state was written
+    bool injection_checks_due_ = false;  ///< only the injected event was
     EntryResult last_entry_;
 
     // Controls of the current entry.
@@ -109,5 +111,7 @@ class Guest final : public GuestMode {
 bool check_controls(const Guest& guest, EntryFailure& failure);
 bool check_host_state(const Guest& guest, EntryFailure& failure);
 bool check_guest_state(const Guest& guest, EntryFailure& failure);
+/// The rules that are about event injection alone; notes a failure in `result`.
+void check_injection(const Guest& guest, EntryResult& result);
 
 }  // namespace hvsim::cpu::vmx

@@ -1,0 +1,300 @@
+#include "hypervisor-model/host/logical_processor.h"
+
+#include <algorithm>
+
+#include "cpu/descriptor.h"
+#include "hypervisor-model/partition.h"
+#include "sim/error.h"
+
+namespace hvsim::hv {
+
+LogicalProcessor::LogicalProcessor(std::uint32_t id, apic::LocalApic& apic, HostServices& host,
+                                   sim::Duration slice)
+    : id_(id), apic_(apic), host_(host), slice_(slice) {}
+
+sim::Time LogicalProcessor::now() const noexcept {
+    return in_guest_ || handling_exit_ ? current_->backend->core().now() : now_;
+}
+
+void LogicalProcessor::add(VpRecord& record) {
+    const auto place = std::find_if(records_.begin(), records_.end(), [&](const VpRecord* other) {
+        return record.root && !other->root;
+    });
+    records_.insert(place, &record);
+    notice(now_);
+}
+
+void LogicalProcessor::remove(const VpRecord& record) {
+    std::erase(records_, &record);
+    next_ = 0;
+    if (last_ == &record) last_ = nullptr;
+    if (current_ == &record) {
+        SIM_ASSERT(!executing_);
+        current_ = nullptr;
+        in_guest_ = false;
+    }
+}
+
+void LogicalProcessor::notice(sim::Time at) { notice_ = std::min(notice_, at); }
+
+void LogicalProcessor::shorten(sim::Time deadline) {
+    until_ = std::min(until_, deadline);
+    if (in_guest_) current_->backend->core().shorten_deadline(deadline);
+}
+
+// --- time and timers ---
+
+sim::Time LogicalProcessor::next_virtual_deadline() const {
+    sim::Time deadline = sim::kNever;
+    for (const VpRecord* record : records_)
+        deadline = std::min(deadline, record->vp->next_deadline());
+    return deadline;
+}
+
+void LogicalProcessor::advance_timers(sim::Time now) {
+    for (VpRecord* record : records_)
+        if (record->vp->next_deadline() <= now) record->vp->advance_to(now);
+}
+
+sim::Time LogicalProcessor::wake_time() const {
+    if (!idle_) return now_;
+    const sim::Time deadline =
+        std::min({next_virtual_deadline(), apic_.next_deadline(), notice_});
+    return deadline == sim::kNever ? sim::kNever : std::max(deadline, now_);
+}
+
+/// The processor's own timer interrupts the guest when the hypervisor has something to do.
+void LogicalProcessor::arm_timer(const VpRecord&) {
+    const sim::Time deadline = std::min(next_virtual_deadline(), slice_end_);
+    if (deadline == armed_) return;
+    armed_ = deadline;
+    const sim::Time now = this->now();
+    const apic::LocalApicConfig& config = apic_.config();
+    bool done = true;
+    if (config.tsc_deadline) {
+        const std::uint64_t tsc =
+            deadline == sim::kNever ? 0 : sim::ticks_at(deadline, config.tsc_hz) + 1;
+        done = apic_.write_msr(apic::spec::kMsrTscDeadline, tsc, now);
+    } else {
+        std::uint64_t count = 0;
+        if (deadline != sim::kNever) {
+            const sim::Duration ahead = deadline > now ? deadline - now : 0;
+            count = std::clamp<std::uint64_t>(sim::ticks_at(ahead, config.timer_hz) + 1, 1,
+                                              0xffffffff);
+        }
+        done = apic_.write_msr(0x838, count, now);  // initial count
+    }
+    SIM_ASSERT(done);
+}
+
+void LogicalProcessor::interrupt(std::uint8_t vector, sim::Time now) {
+    counters_.interrupts++;
+    apic_.eoi(now);
+    if (vector == kTimerVector) {
+        armed_ = sim::kNever;
+        return;  // due timers are looked at before every entry
+    }
+    if (vector >= kFirstDeviceVector && vector <= kLastDeviceVector)
+        host_.device_interrupt(vector, now);
+}
+
+void LogicalProcessor::take_interrupts() {
+    apic_.advance_to(now_);
+    while (apic_.highest_pending()) {
+        const std::uint8_t vector = apic_.acknowledge(now_);
+        now_ += host_.timing().hypervisor_interrupt;
+        interrupt(vector, now_);
+    }
+}
+
+// --- scheduling ---
+
+void LogicalProcessor::note_ready(sim::Time now) {
+    for (VpRecord* record : records_) {
+        const bool ready = record->vp->runnable(now);
+        if (ready && !record->ready) record->ready_since = now;
+        record->ready = ready;
+    }
+}
+
+VpRecord* LogicalProcessor::pick() {
+    for (VpRecord* record : records_)
+        if (record->root && record->vp->runnable(now_)) return record;
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+        VpRecord* record = records_[(next_ + i) % records_.size()];
+        if (record->root || !record->vp->runnable(now_)) continue;
+        next_ = (next_ + i + 1) % records_.size();
+        return record;
+    }
+    return nullptr;
+}
+
+bool LogicalProcessor::must_yield(const VpRecord& record) {
+    const sim::Time now = this->now();
+    const bool slice_over = now >= slice_end_;
+    for (const VpRecord* other : records_) {
+        if (other == &record || !other->vp->runnable(now)) continue;
+        if ((other->root && !record.root) || (slice_over && other->root == record.root))
+            return true;
+    }
+    return false;
+}
+
+void LogicalProcessor::run(sim::Time until) {
+    until_ = until;
+    executing_ = true;
+    while (now_ < until_) {
+        if (idle_) {
+            const sim::Time wake = wake_time();
+            if (wake >= until_) break;
+            counters_.idle += wake - now_;
+            now_ = wake;
+            idle_ = false;
+        }
+        notice_ = sim::kNever;
+        if (in_guest_) {
+            execute(*current_);
+            continue;
+        }
+        take_interrupts();
+        advance_timers(now_);
+        note_ready(now_);
+        VpRecord* next = pick();
+        if (next != nullptr) {
+            execute(*next);
+            continue;
+        }
+        idle_ = true;
+    }
+    executing_ = false;
+}
+
+void LogicalProcessor::execute(VpRecord& record) {
+    cpu::ExecutionCore& core = record.backend->core();
+    current_ = &record;
+    core.set_now(now_);
+    if (!in_guest_) {
+        if (last_ != &record) {
+            counters_.switches++;
+            core.subject().lp = static_cast<std::uint16_t>(id_);
+            record.backend->load(apic_);
+            core.charge(host_.timing().hypervisor_context_switch);
+            last_ = &record;
+        }
+        if (record.ready) record.waiting += now_ - record.ready_since;
+        record.ready = false;
+        slice_end_ = sim::kNever;
+        for (const VpRecord* other : records_)
+            if (other != &record && other->root == record.root) slice_end_ = now_ + slice_;
+        handling_exit_ = true;
+        const bool entered = enter(record);
+        handling_exit_ = false;
+        if (!entered) {
+            now_ = std::max(core.now(), now_ + 1);
+            return;
+        }
+    }
+    const sim::Time start = core.now();
+    core.run(start, until_);
+    now_ = core.now();
+    record.vp->add_run_time(now_ - start);
+    counters_.guest += now_ - start;
+}
+
+// --- entry ---
+
+/// INIT and SIPI that wait for the virtual processor (SDM 3A 9.4).
+void LogicalProcessor::start_from_signals(VpRecord& record) {
+    VirtualProcessor& vp = *record.vp;
+    if (vp.init_pending()) vp.apply_init(now());
+    if (vp.waits_for_sipi() && vp.sipi_pending())
+        if (const auto vector = vp.take_sipi()) vp.apply_sipi(*vector);
+}
+
+void LogicalProcessor::deliver_events(VpRecord& record) {
+    VirtualProcessor& vp = *record.vp;
+    VpBackend& backend = *record.backend;
+    if (backend.has_pending_injection()) return;
+    const bool shadow = backend.interrupt_shadow();
+    const bool blocked = backend.core().nmi_blocked();
+    if (!blocked) vp.nmi_unblocked();
+    if (vp.nmi_pending() && !blocked && !shadow) {
+        if (vp.take_nmi()) {
+            backend.inject({InjectedEvent::Type::nmi, 2, false, 0, 0});
+            backend.core().set_nmi_blocked(true);
+            return;
+        }
+    }
+    const bool pending = vp.pending_vector().has_value();
+    const bool open = (backend.rflags() & cpu::rflags::kIF) != 0 && !shadow;
+    if (pending && open) {
+        const std::uint8_t vector = vp.accept_interrupt(now());
+        backend.core().charge(host_.timing().hypervisor_event_injection);
+        backend.inject({InjectedEvent::Type::external_interrupt, vector, false, 0, 0});
+    }
+    backend.request_interrupt_window(vp.pending_vector().has_value() && !open);
+}
+
+bool LogicalProcessor::enter(VpRecord& record) {
+    VirtualProcessor& vp = *record.vp;
+    const sim::Time now = this->now();
+    advance_timers(now);
+    start_from_signals(record);
+    if (!vp.runnable(now) || must_yield(record)) return false;
+    vp.leave_halt();
+    deliver_events(record);
+    vp.prepare_entry(now);
+    arm_timer(record);
+    record.backend->set_tsc_offset(vp.tsc_offset());
+    const EntryReport report = record.backend->enter();
+    if (!report.entered) {
+        host_.entry_failed(vp, report);
+        vp.set_explicit_suspend(true, now);
+        return false;
+    }
+    in_guest_ = true;
+    return true;
+}
+
+// --- exits ---
+
+bool LogicalProcessor::on_vm_exit(cpu::ExecutionCore& core) {
+    VpRecord& record = *current_;
+    const sim::Time start = core.now();
+    in_guest_ = false;
+    handling_exit_ = true;
+    const ExitInfo exit = record.backend->exit_info();
+    record.vp->after_exit(start);
+    handle(record, exit);
+    const bool entered = enter(record);
+    handling_exit_ = false;
+    ExitCounter& counter =
+        counters_.exits[std::min<std::size_t>(exit.raw_reason & 0xffff, counters_.exits.size() - 1)];
+    counter.count++;
+    counter.cost += core.now() - start;
+    counters_.hypervisor += core.now() - start;
+    return entered;
+}
+
+// --- the virtual processor's xAPIC page ---
+
+std::uint64_t LogicalProcessor::mmio_read(std::uint64_t physical, unsigned size) {
+    current_->backend->core().charge(host_.timing().hypervisor_apic);
+    return current_->vp->mmio_apic_read(static_cast<std::uint32_t>(physical & 0xfff), size, now());
+}
+
+void LogicalProcessor::mmio_write(std::uint64_t physical, unsigned size, std::uint64_t value) {
+    VirtualProcessor& vp = *current_->vp;
+    current_->backend->core().charge(host_.timing().hypervisor_apic);
+    vp.mmio_apic_write(static_cast<std::uint32_t>(physical & 0xfff), size, value, now());
+    // What the write made deliverable, or due, is looked at by an exit of its own.
+    const bool due = vp.pending_vector() || next_virtual_deadline() < armed_ || !vp.runnable(now());
+    if (due) {
+        apic::InterruptMessage message;
+        message.vector = kRescheduleVector;
+        apic_.accept(message, now());
+        current_->backend->core().poll_soon();
+    }
+}
+
+}  // namespace hvsim::hv
