@@ -508,12 +508,13 @@ Core::LinearAccess Core::access_linear(std::uint64_t linear, std::uint8_t* data,
     return LinearAccess::done;
 }
 
-bool Core::peek_linear(std::uint64_t linear, std::span<std::uint8_t> out) {
+bool Core::peek_linear(std::uint64_t linear, std::span<std::uint8_t> out, mmu::Access access) {
     Event fault;
     const sim::Time before = base_;
     const mmu::NestedFault nested = nested_fault_;
-    const bool done = access_linear(linear, out.data(), out.size(), mmu::Access::read, false,
-                                    fault) == LinearAccess::done;
+    const bool user = access == mmu::Access::execute && cpl() == 3;
+    const bool done = access_linear(linear, out.data(), out.size(), access, user, fault) ==
+                      LinearAccess::done;
     base_ = before;
     nested_fault_ = nested;
     return done;
@@ -533,11 +534,11 @@ std::optional<Instruction> Core::fetch_instruction() {
                                      : (segment(SegmentName::cs).base + rip()) & 0xffffffff;
     const std::size_t in_page = std::min<std::size_t>(bytes.size(), 4096 - (linear & 0xfff));
     std::size_t size = 0;
-    if (peek_linear(linear, std::span(bytes).first(in_page))) size = in_page;
+    if (peek_linear(linear, std::span(bytes).first(in_page), mmu::Access::execute)) size = in_page;
     if (size == in_page && size < bytes.size()) {
         // Most instructions end in the page: the next one is read only when they do not.
         if (const auto instruction = decode(std::span(bytes).first(size), mode)) return instruction;
-        if (peek_linear(linear + in_page, std::span(bytes).subspan(in_page))) size = bytes.size();
+        if (peek_linear(linear + in_page, std::span(bytes).subspan(in_page), mmu::Access::execute)) size = bytes.size();
     }
     return decode(std::span(bytes).first(size), mode);
 }

@@ -144,9 +144,10 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     /// Starts at the page that a SIPI names (SDM 3A 9.4.4).
     void start_at_sipi(std::uint8_t vector);
 
-    /// Copies bytes at a linear address with supervisor rights; false on a fault (no side effect on
-    /// the fault state). For explanations and the host software's emulation.
-    bool peek_linear(std::uint64_t linear, std::span<std::uint8_t> out);
+    /// Copies bytes at a linear address, as an instruction fetch or else with supervisor rights;
+    /// false on a fault (no side effect on the fault state, no cost).
+    bool peek_linear(std::uint64_t linear, std::span<std::uint8_t> out,
+                     mmu::Access access = mmu::Access::read);
 
     sim::Subject& subject() noexcept override { return subject_; }
     const Model& model() const noexcept { return *model_; }

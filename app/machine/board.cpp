@@ -57,7 +57,15 @@ Board::Board(const Scenario& s, RunOptions& o)
       uart_pin(io_apic, 4),
       uart_sink(o, 0),
       uart({}, &uart_sink, &uart_pin, &recorder),
-      uart_target("uart", uart, time, s.timing.device_io) {
+      uart_target("uart", uart, time, s.timing.device_io),
+      rtc_pin(io_apic, 8),
+      sci_pin(io_apic, 9),
+      rtc({s.host.date}, &rtc_pin),
+      acpi_pm(devices::PmTimer(32), this, &sci_pin),
+      reset_register(0x06, this),
+      rtc_target("rtc", rtc, time, s.timing.device_io),
+      acpi_pm_target("acpi_pm", acpi_pm, time, s.timing.device_io),
+      reset_target("reset", reset_register, time, s.timing.device_io) {
     recorder.set_sink(options.sink, options.level);
     std::vector<apic::LocalApic*> pointers;
     for (std::uint32_t i = 0; i < s.host.processors; ++i) {
@@ -70,14 +78,19 @@ Board::Board(const Scenario& s, RunOptions& o)
     memory_bus.map({"ram", 0, ram.size()}, ram_target.socket);
     memory_bus.map({"io_apic", kIoApicAddress, 0x1000}, io_apic_target.socket);
     io_bus.map({"uart", 0x3f8, 8}, uart_target.socket);
+    io_bus.map({"rtc", 0x70, 2}, rtc_target.socket);
+    io_bus.map({"acpi_pm", 0x400, 0x10}, acpi_pm_target.socket);
+    io_bus.map({"reset", 0xcf9, 1}, reset_target.socket);
     for (std::uint32_t i = 0; i < s.host.processors; ++i) {
         masters.push_back(std::make_unique<devices::tlm_shell::BusMaster>(
-            fmt::format("processor_{}", i).c_str()));
+            fmt::format("bus_master_{}", i).c_str()));
         masters.back()->memory.bind(memory_bus.initiators);
         masters.back()->io.bind(io_bus.initiators);
         buses.push_back(std::make_unique<ProcessorBus>(*masters.back(), time, dispatcher));
     }
     dispatcher.add(uart);
+    dispatcher.add(rtc);
+    dispatcher.add(acpi_pm);
 }
 
 Board::~Board() = default;
@@ -88,6 +101,13 @@ void Board::end(MachineEnd how, sim::Time now, std::string detail) {
     recorder.record(sim::EventKind::kPowerState, now, {}, static_cast<std::uint64_t>(how));
     dispatcher.end();
 }
+
+/// Only S5 is defined, with SLP_TYP 0 (the firmware's _S5 object).
+void Board::sleep(unsigned sleep_type, sim::Time now) {
+    if (sleep_type == 0) end(MachineEnd::poweroff, now);
+}
+
+void Board::reset(sim::Time now) { end(MachineEnd::reboot, now); }
 
 std::vector<std::uint8_t> read_file(const Scenario& scenario, const std::string& key,
                                     const std::filesystem::path& path) {

@@ -10,6 +10,8 @@
 #include "app/machine/processor_bus.h"
 #include "app/run.h"
 #include "cpu/core.h"
+#include "devices/acpi_pm.h"
+#include "devices/rtc.h"
 #include "devices/tlm/interconnect.h"
 #include "devices/tlm/ram_target.h"
 #include "devices/tlm/register_target.h"
@@ -37,10 +39,10 @@ class ConsoleSink final : public devices::CharacterSink {
     std::size_t console_;
 };
 
-class Board {
+class Board final : private devices::PowerControl {
   public:
     Board(const Scenario& scenario, RunOptions& options);
-    ~Board();
+    ~Board() override;
 
     const Scenario& scenario;
     RunOptions& options;
@@ -66,12 +68,22 @@ class Board {
     devices::Uart16550 uart;
     devices::tlm_shell::RegisterTarget uart_target;
 
+    IoApicPin rtc_pin, sci_pin;
+    devices::Rtc rtc;
+    devices::AcpiPm acpi_pm;
+    devices::ResetRegister reset_register;
+    devices::tlm_shell::RegisterTarget rtc_target, acpi_pm_target, reset_target;
+
     std::vector<std::unique_ptr<devices::tlm_shell::BusMaster>> masters;
     std::vector<std::unique_ptr<ProcessorBus>> buses;
 
     /// How the machine ended, when a device said so.
     MachineOutcome outcome;
     void end(MachineEnd how, sim::Time now, std::string detail = {});
+
+  private:
+    void sleep(unsigned sleep_type, sim::Time now) override;
+    void reset(sim::Time now) override;
 };
 
 /// The whole of a file; throws ConfigError at the place of `key` in the scenario.

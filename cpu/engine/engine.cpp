@@ -159,13 +159,12 @@ void Engine::Impl::handle_exit(std::uint32_t number) noexcept {
 
 /// Whether the instruction that ran last was not interrupted: the exit came after it.
 bool Engine::Impl::instruction_completed(std::uint32_t code) const noexcept {
+    if (between_blocks) return true;
     switch (code) {
         case kExitBoundary:
         case kExitFlushCode:
         case kExitRetranslate:
             return true;
-        case static_cast<std::uint32_t>(InterceptCode::page_fault):
-            return between_blocks;
         case kDebugException:
             return (load<std::uint64_t>(layout.rflags) & kTrapFlag) != 0;
         default:
@@ -184,6 +183,7 @@ void Engine::Impl::settle_code_bytes(bool completed) noexcept {
 
 void Engine::Impl::dispatch(std::uint32_t code) {
     const bool completed = instruction_completed(code);
+    between_blocks = false;
     settle_code_bytes(completed);
     if (code == kExitRetranslate) return;
     if (code == kExitFlushCode) {

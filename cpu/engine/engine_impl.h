@@ -99,8 +99,11 @@ struct Engine::Impl final : CodeHolder {
     void flush_tlb_page(std::uint64_t linear);
     void drop_code(std::uint64_t page) override;
     bool code_buffer_used_up() const noexcept;
-    int translation_flags(std::uint64_t pc, int flags) noexcept;
-    void translated(const void* block) noexcept;
+    void begin_translation(std::uint64_t pc) noexcept;
+    int instructions_a_block() const noexcept;
+    /// The exit code to leave with when the library would abort the process.
+    std::uint32_t library_gave_up() noexcept;
+    void end_translation(const void* block) noexcept;
     void flush_code();
 
     // setup.cpp
@@ -163,7 +166,7 @@ struct Engine::Impl final : CodeHolder {
     bool a20 = true;
 
     Intercept intercept;          ///< what the interposed function found out
-    bool between_blocks = false;  ///< the refused fill was a fetch outside translated code
+    bool between_blocks = false;  ///< the exit comes after a completed block
     Assist assist;
     OptionalIntercepts optional;
 
@@ -174,8 +177,9 @@ struct Engine::Impl final : CodeHolder {
     bool code_buffer_full = false;
     bool translating = false;
     std::uint64_t translating_pc = 0;
-    bool single_steps = false;           ///< translate one instruction a block before ...
-    std::uint64_t unreachable_page = 0;  ///< ... this linear page, which can't be fetched
+    // Linear pages where blocks are one instruction each; all ones: none.
+    std::uint64_t before_unreachable = ~std::uint64_t{0};  ///< the next page can't be fetched
+    std::uint64_t untranslatable = ~std::uint64_t{0};      ///< the library gave up on a block
     Counters counters;
 };
 

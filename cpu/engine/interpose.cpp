@@ -3,6 +3,8 @@
 // instruction; the full address and the privilege of a TLB miss; and each translation before it
 // begins. Each leaves by the library's own VM exit function, as its intercepted instructions do.
 // Nothing here may own anything when it leaves: the long jump runs no destructor.
+#include <algorithm>
+
 #include "cpu/engine/engine_impl.h"
 
 namespace hvsim::cpu::engine {
@@ -31,6 +33,15 @@ std::uint64_t swapped(std::uint64_t value, unsigned size) {
                       reinterpret_cast<std::uintptr_t>(return_address));
 }
 
+/// The library gives up on something that a guest can cause (LOCK BTR with a register while
+/// translating, a busy TSS in a call gate). That ends the guest's instruction or, where the state can't
+/// be told any more, the guest; never the simulator.
+bool leave_for_guest() {
+    Engine::Impl* const engine = thread_context.engine;
+    if (engine == nullptr || !engine->running || engine->in_handler) return false;
+    cpu_vmexit_x86_64(engine->environment, engine->library_gave_up(), 0, 0);
+}
+
 }  // namespace
 }  // namespace hvsim::cpu::engine
 
@@ -43,6 +54,7 @@ bool __real_unicorn_fill_tlb_x86_64(void* processor, std::uint64_t address, int 
                                     int mmu_index, bool probe, std::uintptr_t return_address);
 void* __real_tb_gen_code_x86_64(void* processor, std::uint64_t pc, std::uint64_t cs_base,
                                 std::uint32_t flags, int compile_flags);
+void __real_gen_intermediate_code_x86_64(void* processor, void* block, int instructions);
 std::uint32_t __real_memory_region_dispatch_read_x86_64(uc_engine* uc, void* region,
                                                         std::uint64_t offset, std::uint64_t* value,
                                                         unsigned operation,
@@ -51,6 +63,20 @@ std::uint32_t __real_memory_region_dispatch_write_x86_64(uc_engine* uc, void* re
                                                          std::uint64_t offset, std::uint64_t value,
                                                          unsigned operation,
                                                          std::uint32_t attributes);
+
+[[noreturn]] void __real_abort();
+[[noreturn]] void __real___assert_fail(const char* assertion, const char* file, unsigned line,
+                                       const char* function);
+
+void __wrap_abort() {
+    leave_for_guest();
+    __real_abort();
+}
+void __wrap___assert_fail(const char* assertion, const char* file, unsigned line,
+                          const char* function) {
+    leave_for_guest();
+    __real___assert_fail(assertion, file, line, function);
+}
 
 std::uint64_t __wrap_helper_inb_x86_64(void* environment, std::uint32_t port) {
     leave_io(environment, port, 1, true, __builtin_return_address(0));
@@ -133,9 +159,15 @@ void* __wrap_tb_gen_code_x86_64(void* processor, std::uint64_t pc, std::uint64_t
     if (engine == nullptr)
         return __real_tb_gen_code_x86_64(processor, pc, cs_base, flags, compile_flags);
     if (engine->code_buffer_used_up()) cpu_vmexit_x86_64(engine->environment, kExitFlushCode, 0, 0);
-    void* const block = __real_tb_gen_code_x86_64(processor, pc, cs_base, flags,
-                                                  engine->translation_flags(pc, compile_flags));
-    engine->translated(block);
+    engine->begin_translation(pc);
+    void* const block = __real_tb_gen_code_x86_64(processor, pc, cs_base, flags, compile_flags);
+    engine->end_translation(block);
     return block;
+}
+
+void __wrap_gen_intermediate_code_x86_64(void* processor, void* block, int instructions) {
+    const Engine::Impl* const engine = thread_context.engine;
+    if (engine != nullptr) instructions = std::min(instructions, engine->instructions_a_block());
+    __real_gen_intermediate_code_x86_64(processor, block, instructions);
 }
 }

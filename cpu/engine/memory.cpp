@@ -5,8 +5,12 @@
 namespace hvsim::cpu::engine {
 namespace {
 
-/// The library's compile flags: at most this many instructions a block, 0 = as many as fit.
-constexpr int kInstructionCountMask = 0x7fff;
+/// The library's translator leaks temporaries into a table of 512 without asking whether it is full
+/// (a page of FSTP crashes it), so blocks are kept short: the worst instruction takes NNN.
+/// It also keeps a block's host code below the 64 KiB at which the library would cut blocks by the size
+/// of what this host's processor makes of them.
+constexpr int kInstructionsABlock = 32;
+constexpr std::uint64_t kNoPage = ~std::uint64_t{0};
 /// What a translated block takes on average, for deciding when the code buffer is used up. The
 /// library's host code isn't asked: its size depends on the host's processor and on where the
 /// buffer lies, and when code is dropped must depend on the guest alone.
@@ -40,7 +44,7 @@ bool Engine::Impl::fill_tlb(std::uint64_t address, int access, int mmu_index) {
     if (kind == Access::execute) {
         shared.pages.will_execute(*this, page);
         protection |= kPageExecute;
-        if (single_steps && linear_page == unreachable_page) single_steps = false;
+        if (linear_page == before_unreachable + sim::kPageSize) before_unreachable = kNoPage;
     } else if ((translation.writable || kind == Access::write) &&
                shared.pages.may_write(*this, page, kind == Access::write)) {
         protection |= kPageWrite;
@@ -54,10 +58,9 @@ std::uint32_t Engine::Impl::refuse_fill(std::uint64_t address, int access, int m
     const bool fetch = access == kInstructionFetch;
     // A fetch beyond the page where the block begins: instructions before it must run first, and
     // the fault belongs to the one that reaches over. So translate again, one instruction a block.
-    if (fetch && translating && !single_steps &&
+    if (fetch && translating && instructions_a_block() != 1 &&
         sim::page_base(address) != sim::page_base(translating_pc)) {
-        single_steps = true;
-        unreachable_page = sim::page_base(address);
+        before_unreachable = sim::page_base(translating_pc);
         return kExitRetranslate;
     }
     between_blocks = fetch && !in_block;
@@ -93,16 +96,28 @@ bool Engine::Impl::code_buffer_used_up() const noexcept {
     return code_buffer_full || code_used_estimate >= code_buffer_bytes - kReserve;
 }
 
-int Engine::Impl::translation_flags(std::uint64_t pc, int flags) noexcept {
+void Engine::Impl::begin_translation(std::uint64_t pc) noexcept {
     translating = true;
     translating_pc = pc;
     code_used_estimate += kBlockBytes;  // also when the translation is abandoned
-    if (single_steps && sim::page_base(pc) + sim::kPageSize == unreachable_page)
-        return (flags & ~kInstructionCountMask) | 1;
-    return flags;
 }
 
-void Engine::Impl::translated(const void* block) noexcept {
+int Engine::Impl::instructions_a_block() const noexcept {
+    const std::uint64_t page = sim::page_base(translating_pc);
+    return page == before_unreachable || page == untranslatable ? 1 : kInstructionsABlock;
+}
+
+std::uint32_t Engine::Impl::library_gave_up() noexcept {
+    if (!translating) return static_cast<std::uint32_t>(InterceptCode::shutdown);
+    if (instructions_a_block() != 1) {
+        untranslatable = sim::page_base(translating_pc);
+        return kExitRetranslate;
+    }
+    between_blocks = true;
+    return static_cast<std::uint32_t>(InterceptCode::exception) + 6;
+}
+
+void Engine::Impl::end_translation(const void* block) noexcept {
     translating = false;
     ++counters.blocks_translated;
     // Blocks' descriptors lie in the buffer, each before its code.
