@@ -229,20 +229,8 @@ NvmeController::Outcome NvmeController::set_features(const Command& command) {
         case spec::Feature::volatile_write_cache:
             features_.write_cache = sim::Bits<0>::test(value);
             return {};
-        case spec::Feature::number_of_queues: {
-            for (std::size_t i = 1; i < submission_.size(); ++i)
-                if (submission_[i].exists() || completion_[i].exists())
-                    return {status::kCommandSequenceError};
-            const std::uint64_t submission = sim::Bits<15, 0>::get(value);
-            const std::uint64_t completion = sim::Bits<31, 16>::get(value);
-            if (submission == 0xffff || completion == 0xffff) return {status::kInvalidField};
-            // Queues come in pairs of one identifier: as many as the greater wish, if there are.
-            const std::uint64_t wish = std::max(submission, completion) + 1;
-            features_.queues =
-                static_cast<std::uint16_t>(std::min<std::uint64_t>(wish, config_.io_queues));
-            const std::uint32_t granted = features_.queues - 1u;
-            return {{}, granted << 16 | granted};
-        }
+        case spec::Feature::number_of_queues:
+            return set_number_of_queues(value);
         case spec::Feature::interrupt_coalescing:
             features_.interrupt_coalescing = value & 0xffff;
             return {};
@@ -260,6 +248,21 @@ NvmeController::Outcome NvmeController::set_features(const Command& command) {
             return {};
     }
     return {status::kInvalidField};
+}
+
+// 5.21.1.7
+NvmeController::Outcome NvmeController::set_number_of_queues(std::uint32_t value) {
+    for (std::size_t i = 1; i < submission_.size(); ++i)
+        if (submission_[i].exists() || completion_[i].exists())
+            return {status::kCommandSequenceError};
+    const std::uint64_t submission = sim::Bits<15, 0>::get(value);
+    const std::uint64_t completion = sim::Bits<31, 16>::get(value);
+    if (submission == 0xffff || completion == 0xffff) return {status::kInvalidField};
+    // Queues come in pairs of one identifier: as many as the greater wish, if there are.
+    const std::uint64_t wish = std::max(submission, completion) + 1;
+    features_.queues = static_cast<std::uint16_t>(std::min<std::uint64_t>(wish, config_.io_queues));
+    const std::uint32_t granted = features_.queues - 1u;
+    return {{}, granted << 16 | granted};
 }
 
 // 5.9

@@ -146,6 +146,7 @@ class NvmeController final : public RegisterDevice,
     Outcome identify(const spec::Command& command, DmaContext& dma);
     Outcome get_log_page(const spec::Command& command, DmaContext& dma);
     Outcome set_features(const spec::Command& command);
+    Outcome set_number_of_queues(std::uint32_t value);
     Outcome get_features(const spec::Command& command);
     Outcome abort(const spec::Command& command, sim::Time now);
     Outcome hold_async_request(const Pending& pending, sim::Time now);

@@ -315,6 +315,23 @@ TEST_CASE("deleting a queue aborts what it has under way, in order") {
     CHECK(b.controller.outstanding() == 0);
 }
 
+TEST_CASE("completions that nobody took go with their queue") {
+    Ready b;
+    REQUIRE(b.admin(kCreateCq, 1u << 16 | 2, 1, 0x90000).status == 0);  // room for one entry
+    REQUIRE(b.admin(kCreateSq, 15u << 16 | 2, 2u << 16 | 1, 0xa0000).status == 0);
+    b.queues[2] = {0xa0000, 0x90000, 16, 2};
+    for (int i = 0; i < 5; ++i) b.put(2, Bench::io(2, 0, 1));
+    b.ring(2);
+    b.run();
+    CHECK(b.controller.outstanding() == 4);
+    expect(b.admin(kDeleteSq, 2), {});
+    CHECK(b.controller.outstanding() == 4);
+    expect(b.admin(kDeleteCq, 2), {});
+    CHECK(b.controller.outstanding() == 0);
+    b.create_queue(2);
+    expect(b.issue(2, Bench::io(2, 0, 1)), {});
+}
+
 TEST_CASE("any admin command, however wild, is answered") {
     Ready b;
     std::uint64_t state = 7;
