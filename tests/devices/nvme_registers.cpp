@@ -222,7 +222,7 @@ TEST_CASE("configuration values outside of their limits are refused") {
     refused([](NvmeConfig& c) { c.outstanding = 0; });
     refused([](NvmeConfig& c) { c.transfer_pages_log2 = 11; });
     refused([](NvmeConfig& c) { c.serial = std::string(21, 'x'); });
-    refused([](NvmeConfig& c) { c.model = "\n"; });
+    refused([](NvmeConfig& c) { c.model.assign(1, 0x07); });
     TestDma dma;
     CHECK_THROWS_AS(NvmeController({}, {}, dma, nullptr), sim::ConfigError);
 }
