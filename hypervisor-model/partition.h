@@ -79,7 +79,9 @@ class Partition final : public apic::InterruptFabric,
     // --- Features and properties ---
     PrivilegeMask privileges() const noexcept { return features_.privileges; }
     bool has_privilege(Privilege privilege) const { return has(features_.privileges, privilege); }
-    bool has_feature(std::uint32_t feature) const { return (features_.features & feature) != 0; }
+    bool has_feature(std::uint32_t feature) const {
+        return (features_.features & feature) == feature;
+    }
     const PartitionFeatures& features() const noexcept { return features_; }
     PartitionFeatures& features() noexcept { return features_; }
     HvStatus get_property(std::uint32_t code, std::uint64_t& value, sim::Time now) const;
