@@ -131,8 +131,8 @@ bool Channel::take_packet() {
     const std::uint64_t bytes = buffer_.size() + spec::kTrailerSize;
     statistics_.packets_from_guest++;
     statistics_.bytes_from_guest += bytes;
-    environment_.record(sim::EventKind::kVmbusPacket, vp_of_event(), relid_,
-                        packet_.transaction_id, bytes, 0);
+    environment_.record(sim::EventKind::kVmbusPacket, vp_of_event(), relid_, packet_.transaction_id,
+                        bytes, 0);
     if (provider_.packet_received(*this, packet_) == PacketResult::invalid)
         fail(RingFault::protocol);
     return running();

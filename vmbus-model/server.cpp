@@ -29,7 +29,14 @@ VmbusServer::VmbusServer(Environment& environment, ServerConfig config)
         environment_.ports.create_message_connection(spec::kMessageConnectionNew);
 }
 
-VmbusServer::~VmbusServer() = default;
+VmbusServer::~VmbusServer() {
+    for (const auto& [id, channel] : channels_)
+        if (channel->state() == ChannelState::open)
+            environment_.ports.delete_event_connection(channel->connection_id());
+    environment_.ports.delete_message_connection(spec::kMessageConnectionOld);
+    if (config_.max_version >= Version::v5_0)
+        environment_.ports.delete_message_connection(spec::kMessageConnectionNew);
+}
 
 MessageResult VmbusServer::on_message(sim::Time now, std::span<const std::uint8_t> payload) {
     enter(now);

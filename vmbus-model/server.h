@@ -33,7 +33,8 @@ enum class MessageResult : std::uint8_t {
 /// point, of the server or of a provider, the caller schedules run() while work_pending().
 class VmbusServer final : public sim::StatisticsSource, private ChannelOwner {
   public:
-    /// Creates the message connections. `environment` outlives the server.
+    /// Creates the message connections; they and those of open channels end with the server.
+    /// `environment` outlives it; providers are not told.
     VmbusServer(Environment& environment, ServerConfig config);
     ~VmbusServer() override;
     VmbusServer(const VmbusServer&) = delete;

@@ -568,3 +568,37 @@ TEST_CASE("time, partition and costs of messages are recorded") {
     CHECK(events.back().subject.partition == 2);
     CHECK(events.back().time == bench.guest.now);
 }
+
+TEST_CASE("the connections end with the server") {
+    FakePlatform platform;
+    {
+        VmbusServer server(platform.environment, {});
+        FakeGuest guest(platform, server);
+        EchoProvider provider;
+        server.offer(0, scsi_offer(), provider);
+        REQUIRE(guest.connect(Version::v5_3));
+        REQUIRE(guest.request_offers());
+        REQUIRE(guest.create_gpadl(1, 50, 16, 6) == 0u);
+        GuestRing ring(platform.memory, 16, 6, 3);
+        REQUIRE(guest.open(1, 50, 3) == 0u);
+        CHECK(platform.ports.messages == std::multiset<std::uint32_t>{1, 4});
+        CHECK(platform.ports.events.size() == 1);
+    }
+    CHECK(platform.ports.messages.empty());
+    CHECK(platform.ports.events.empty());
+}
+
+TEST_CASE("the same story twice gives the same digest") {
+    const auto story = [](std::uint32_t vp) {
+        Bench bench;
+        bench.opened();
+        bench.guest.post(spec::ModifyChannel{{}, 1, vp});
+        for (int i = 0; i < 20; ++i)
+            bench.ring->write_raw(GuestRing::packet(spec::PacketType::inband, 7, true, {}, {1}));
+        bench.guest.signal(1);
+        bench.server.rescind(99, 1);
+        return bench.platform.recorder.digest().hex();
+    };
+    CHECK(story(2) == story(2));
+    CHECK(story(2) != story(3));
+}

@@ -29,9 +29,11 @@ struct DiskExtent {
 struct DiskRequest {
     DiskOperation operation = DiskOperation::read;
     bool force_unit_access = false;
-    std::vector<DiskExtent> extents;   ///< read, write: exactly one; flush: none; discard: 1..256
-    std::vector<GpaSegment> segments;  ///< read, write: together blocks * block_size bytes; each
-                                       ///< lies within one page of the child; may be unmapped
+    std::vector<DiskExtent> extents;  ///< read, write: exactly one; flush: none; discard: 1..256
+    /// read, write: together blocks * block_size bytes, each within one page of the child. The
+    /// guest chose them: they may be unmapped, of odd lengths or have gaps between pages. A backend
+    /// that cannot reach such a list answers dma_fault.
+    std::vector<GpaSegment> segments;
 };
 
 enum class DiskOutcome : std::uint8_t {
