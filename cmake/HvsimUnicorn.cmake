@@ -16,7 +16,7 @@ endif()
 # that hides these names is found out here, one that behaves differently by the engine's self-test.
 set(interposed
   helper_inb helper_inw helper_inl helper_outb helper_outw helper_outl
-  helper_syscall helper_sysenter helper_rdrand unicorn_fill_tlb tb_gen_code
+  helper_syscall helper_sysenter helper_rdrand unicorn_fill_tlb tb_gen_code gen_intermediate_code
   memory_region_dispatch_read memory_region_dispatch_write)
 set(called cpu_vmexit tlb_set_page tlb_flush tlb_flush_page tb_invalidate_phys_range)
 set(probe "")
@@ -40,7 +40,7 @@ target_include_directories(unicorn::unicorn SYSTEM INTERFACE ${UNICORN_INCLUDE})
 target_link_libraries(unicorn::unicorn INTERFACE ${UNICORN_LIBRARY} Threads::Threads m)
 # cpu/engine/host_wrappers.cpp has the wrappers of the host's functions. They come into every program
 # that links the library, because --wrap redirects that program's own calls too.
-foreach(name mmap mmap64 gettimeofday sin cos tan sincos pow log atan2)
+foreach(name mmap mmap64 gettimeofday sin cos tan sincos pow log atan2 abort __assert_fail)
   target_link_options(unicorn::unicorn INTERFACE LINKER:--wrap=${name})
 endforeach()
 foreach(name ${interposed})

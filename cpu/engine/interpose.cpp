@@ -34,8 +34,8 @@ std::uint64_t swapped(std::uint64_t value, unsigned size) {
 }
 
 /// The library gives up on something that a guest can cause (LOCK BTR with a register while
-/// translating, a busy TSS in a call gate). That ends the guest's instruction or, where the state can't
-/// be told any more, the guest; never the simulator.
+/// translating, a busy TSS in a call gate). That ends the guest's instruction or, where the state
+/// can't be told any more, the guest; never the simulator.
 bool leave_for_guest() {
     Engine::Impl* const engine = thread_context.engine;
     if (engine == nullptr || !engine->running || engine->in_handler) return false;

@@ -6,9 +6,9 @@ namespace hvsim::cpu::engine {
 namespace {
 
 /// The library's translator leaks temporaries into a table of 512 without asking whether it is full
-/// (a page of FSTP crashes it), so blocks are kept short: the worst instruction takes NNN.
-/// It also keeps a block's host code below the 64 KiB at which the library would cut blocks by the size
-/// of what this host's processor makes of them.
+/// (a page of FSTP crashes it), so blocks are kept short: 32 times the worst instruction take 114.
+/// It also keeps a block's host code below 64 KiB (the worst takes 55), where the library would cut
+/// blocks by the size of what it makes of them on this host's processor.
 constexpr int kInstructionsABlock = 32;
 constexpr std::uint64_t kNoPage = ~std::uint64_t{0};
 /// What a translated block takes on average, for deciding when the code buffer is used up. The
