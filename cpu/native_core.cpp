@@ -69,6 +69,57 @@ bool NativeCore::exits(const Action& action) {
     return true;
 }
 
+/// An instruction in the middle of a step. A step runs to completion: where the hypervisor gave the
+/// processor to another virtual processor after the exit, the step still ends first.
+bool NativeCore::exit_instruction(const Action& action) {
+    GuestMode* mode = guest_ != nullptr ? guest_ : last_guest_;
+    SIM_ASSERT(mode != nullptr && mode->intercepts(action));
+    const std::uint64_t before = rip_;
+    if (!mode->exit(action, nullptr)) left_guest_ = true;
+    return rip_ != before;
+}
+
+std::uint64_t NativeCore::hypercall(std::uint64_t input, std::uint64_t rdx, std::uint64_t r8) {
+    Action action;
+    action.kind = ActionKind::hypercall;
+    action.instruction_length = 3;
+    gpr_[engine::kRcx] = input;
+    gpr_[engine::kRdx] = rdx;
+    gpr_[engine::kR8] = r8;
+    for (unsigned tries = 0; !exit_instruction(action); ++tries) {
+        // #UD: the hypercall page is not enabled; a bug of the software.
+        SIM_ASSERT(!injection_pending_ || injection_.type == EventType::external_interrupt);
+        SIM_ASSERT(tries < 100'000);
+    }
+    return gpr_[engine::kRax];
+}
+
+bool NativeCore::write_msr(std::uint32_t number, std::uint64_t value) {
+    Action action;
+    action.kind = ActionKind::wrmsr;
+    action.instruction_length = 2;
+    action.msr = number;
+    action.value = value;
+    gpr_[engine::kRcx] = number;
+    gpr_[engine::kRax] = value & 0xffffffff;
+    gpr_[engine::kRdx] = value >> 32;
+    if (exit_instruction(action)) return true;
+    injection_pending_ = false;  // #GP
+    return false;
+}
+
+std::optional<std::uint64_t> NativeCore::read_msr(std::uint32_t number) {
+    Action action;
+    action.kind = ActionKind::rdmsr;
+    action.instruction_length = 2;
+    action.msr = number;
+    gpr_[engine::kRcx] = number;
+    if (exit_instruction(action))
+        return (gpr_[engine::kRax] & 0xffffffff) | gpr_[engine::kRdx] << 32;
+    injection_pending_ = false;  // #GP
+    return std::nullopt;
+}
+
 bool NativeCore::process_one_event() {
     if (injection_pending_) {
         injection_pending_ = false;
@@ -115,11 +166,6 @@ CoreStop NativeCore::run(sim::Time now, sim::Time deadline) {
         Action action;
         switch (step.end) {
             case NativeStep::End::more: break;
-            case NativeStep::End::hypercall:
-                action.kind = ActionKind::hypercall;
-                action.instruction_length = 3;
-                SIM_ASSERT(exits(action));
-                break;
             case NativeStep::End::idle:
                 action.kind = ActionKind::hlt;
                 action.instruction_length = 1;

@@ -1,7 +1,8 @@
 #pragma once
 // A core that runs modelled software: a register file, interrupts and hypercalls are real, the
 // instructions in between are native steps with a cost.
-#include <memory>
+#include <array>
+#include <optional>
 #include <span>
 
 #include "cpu/bus.h"
@@ -14,9 +15,8 @@ class NativeCore;
 /// One step of native software ran: what it cost and how it ended.
 struct NativeStep {
     enum class End : std::uint8_t {
-        more,       ///< another step follows
-        hypercall,  ///< VMCALL or VMMCALL: RCX, RDX, R8 are set; RAX answers before the next step
-        idle,       ///< HLT until an interrupt
+        more,  ///< another step follows
+        idle,  ///< HLT until an interrupt
     };
     End end = End::idle;
     sim::Duration cost = 0;
@@ -45,6 +45,14 @@ class NativeCore final : public ExecutionCore {
 
     void set_program(NativeProgram* program) noexcept { program_ = program; }
 
+    // --- instructions of the software that exit; only within a step or interrupt() ---
+    /// VMCALL or VMMCALL with the input value in RCX, the parameters in RDX and R8; repeated while
+    /// the hypervisor leaves RIP on it. Returns RAX.
+    std::uint64_t hypercall(std::uint64_t input, std::uint64_t rdx, std::uint64_t r8);
+    /// WRMSR and RDMSR; false (or nullopt): #GP.
+    bool write_msr(std::uint32_t msr, std::uint64_t value);
+    std::optional<std::uint64_t> read_msr(std::uint32_t msr);
+
     // --- memory of the software, by guest-physical address ---
     /// False: an address that the second stage does not map (nothing was transferred beyond it).
     bool read_memory(std::uint64_t gpa, std::span<std::uint8_t> out);
@@ -61,7 +69,10 @@ class NativeCore final : public ExecutionCore {
     void shorten_deadline(sim::Time deadline) noexcept override;
     void request_stop() noexcept override { stop_requested_ = true; }
     void poll_soon() noexcept override {}
-    void set_guest_mode(GuestMode* mode) noexcept override { guest_ = mode; }
+    void set_guest_mode(GuestMode* mode) noexcept override {
+        guest_ = mode;
+        if (mode != nullptr) last_guest_ = mode;
+    }
     void inject(const Event& event) override;
     bool has_injection() const noexcept override { return injection_pending_; }
     const Event& injection() const noexcept override { return injection_; }
@@ -119,6 +130,7 @@ class NativeCore final : public ExecutionCore {
 
   private:
     bool exits(const Action& action);
+    bool exit_instruction(const Action& action);
     bool process_one_event();
     /// False: refused; the nested fault is kept.
     bool translate(std::uint64_t gpa, mmu::Access access, std::uint64_t& system);
@@ -132,6 +144,7 @@ class NativeCore final : public ExecutionCore {
     NativeProgram* program_ = nullptr;
     apic::LocalApic* apic_ = nullptr;
     GuestMode* guest_ = nullptr;
+    GuestMode* last_guest_ = nullptr;
     mmu::NestedTlb nested_tlb_;
 
     sim::Time now_ = 0, deadline_ = 0;

@@ -2,6 +2,7 @@
 
 #include "app/machine/bare_machine.h"
 #include "app/machine/board.h"
+#include "app/machine/hv_machine.h"
 #include "app/run.h"
 #include "cpu/engine/engine.h"
 #include "cpu/vmx/spec/fields.h"
@@ -21,25 +22,42 @@ bool step(Board& board, sim::Time now, sim::Time& reported) {
     return board.options.stop == nullptr || !board.options.stop->load(std::memory_order_relaxed);
 }
 
+/// Runs what is built; the outcome lacks what only the kind of machine knows.
+RunOutcome run_board(Board& board) {
+    sim::Time reported = 0;
+    bool stopped = false;
+    board.dispatcher.on_step = [&](sim::Time now) {
+        stopped = !step(board, now, reported);
+        return !stopped;
+    };
+    const DispatchEnd end = board.dispatcher.run();
+    RunOutcome outcome;
+    outcome.cause = stopped                         ? StopCause::stopped
+                    : end == DispatchEnd::deadline ? StopCause::deadline
+                                                   : StopCause::ended;
+    outcome.virtual_time = board.dispatcher.now();
+    return outcome;
+}
+
 RunOutcome run_bare(const Scenario& scenario, RunOptions& options) {
     Board board(scenario, options);
     BareMachine machine(board);
     machine.boot();
-    sim::Time reported = 0;
-    bool stopped = false;
-    board.dispatcher.on_step = [&](sim::Time now) {
-        const bool go_on = step(board, now, reported);
-        stopped = !go_on;
-        return go_on;
-    };
-    const DispatchEnd end = board.dispatcher.run();
-    RunOutcome outcome;
-    if (end == DispatchEnd::nothing_left) board.outcome = machine.idle_outcome();
-    outcome.cause = stopped                         ? StopCause::stopped
-                    : end == DispatchEnd::deadline ? StopCause::deadline
-                                                   : StopCause::ended;
+    RunOutcome outcome = run_board(board);
+    if (outcome.cause == StopCause::ended && board.outcome.end == MachineEnd::running)
+        board.outcome = machine.idle_outcome();
     outcome.machines.push_back(board.outcome);
-    outcome.virtual_time = board.dispatcher.now();
+    machine.collect(outcome);
+    machine.finish();
+    outcome.digest = board.recorder.digest().hex();
+    return outcome;
+}
+
+RunOutcome run_hypervisor(const Scenario& scenario, RunOptions& options) {
+    Board board(scenario, options);
+    HvMachine machine(board);
+    RunOutcome outcome = run_board(board);
+    if (outcome.cause == StopCause::ended && !machine.all_ended()) machine.note_hang();
     machine.collect(outcome);
     machine.finish();
     outcome.digest = board.recorder.digest().hex();
@@ -51,7 +69,7 @@ RunOutcome run_bare(const Scenario& scenario, RunOptions& options) {
 RunOutcome run_machine(const Scenario& scenario, RunOptions& options) {
     sc_core::sc_report_handler::set_actions(sc_core::SC_INFO, sc_core::SC_DO_NOTHING);
     sc_core::sc_set_time_resolution(1, sc_core::SC_PS);
-    return run_bare(scenario, options);
+    return scenario.hypervisor ? run_hypervisor(scenario, options) : run_bare(scenario, options);
 }
 
 sim::TraceNames trace_names(const Scenario&) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cpu/descriptor.h"
 #include "hypervisor-model/vmx/vmx_backend.h"
 #include "sim/error.h"
 
@@ -34,12 +35,34 @@ HypervisorHost::HypervisorHost(const HypervisorHostConfig& config, sim::Ram& ram
             root.gpa_space().map_range(sim::page_of(address), page, length >> sim::kPageShift);
         SIM_ASSERT(status == HvStatus::success);
     }
-    for (VpIndex i = 0; i < apics.size(); ++i)
+    for (VpIndex i = 0; i < apics.size(); ++i) {
         SIM_ASSERT(root.create_vp(i, 0) == HvStatus::success);
+        start_root_vp(*root.vp(i));
+    }
 }
 
 HypervisorHost::~HypervisorHost() {
     hypervisor_.reset();  // its processors give their backends back
+}
+
+/// The root partition's operating system was running when the hypervisor launched: 64-bit mode, flat
+/// segments, interrupts on, every processor started.
+void HypervisorHost::start_root_vp(VirtualProcessor& vp) {
+    VpContext& context = vp.context();
+    context.set_efer(cpu::efer::kLME | cpu::efer::kLMA | cpu::efer::kNXE | cpu::efer::kSCE);
+    context.set_cr(4, cpu::cr4::kPAE | cpu::cr4::kPGE);
+    context.set_cr(0, cpu::cr0::kPE | cpu::cr0::kPG | cpu::cr0::kNE | cpu::cr0::kET | cpu::cr0::kWP);
+    const Segment data{0x18, 0xffffffff, 0, 0xc093};
+    for (const SegmentName name : {SegmentName::es, SegmentName::ss, SegmentName::ds,
+                                   SegmentName::fs, SegmentName::gs})
+        context.set_segment(name, data);
+    context.set_segment(SegmentName::cs, {0x10, 0xffffffff, 0, 0xa09b});
+    context.set_segment(SegmentName::tr, {0x20, 0x67, 0, 0x8b});
+    context.set_rflags(cpu::rflags::kReserved1 | cpu::rflags::kIF);
+    constexpr std::uint64_t kKernelCode = 0xfffff80000100000;
+    context.set_rip(kKernelCode);
+    context.set_halted(false);
+    vp.apic().set_wait_for_sipi(false);
 }
 
 void HypervisorHost::check_capabilities() const {
@@ -225,6 +248,22 @@ void HypervisorHost::guest_action(VirtualProcessor& vp, VpAction action, sim::Ti
 
 void HypervisorHost::entry_failed(VirtualProcessor& vp, const EntryReport& report) {
     if (on_entry_failed) on_entry_failed(vp, report);
+}
+
+// --- statistics ---
+
+void HypervisorHost::collect(sim::StatisticsSink& sink) const {
+    for (const auto& lp : processors_) {
+        const LogicalProcessor::Counters& counters = lp->counters();
+        const std::string prefix = fmt::format("lp{}.", lp->id());
+        sink.add(prefix + "guest", counters.guest, "ps", "Time in guests and native tasks");
+        sink.add(prefix + "hypervisor", counters.hypervisor, "ps", "Time in exit handlers");
+        sink.add(prefix + "idle", counters.idle, "ps", "Time with nothing to run");
+        sink.add(prefix + "switches", counters.switches, "count",
+                 "Changes of the virtual processor that runs");
+        sink.add(prefix + "interrupts", counters.interrupts, "count", "Physical interrupts taken");
+    }
+    hypervisor_->collect(sink);
 }
 
 }  // namespace hvsim::hv

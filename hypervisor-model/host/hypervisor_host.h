@@ -107,6 +107,7 @@ class HypervisorHost final : public VpWaker,
     };
 
     void check_capabilities() const;
+    void start_root_vp(VirtualProcessor& vp);
     void prepare_apics(std::span<apic::LocalApic* const> apics);
     VpRecord* record_of(const VirtualProcessor& vp);
     Backend& entry_of(const VirtualProcessor& vp);

@@ -29,7 +29,6 @@ void LogicalProcessor::remove(const VpRecord& record) {
     next_ = 0;
     if (last_ == &record) last_ = nullptr;
     if (current_ == &record) {
-        SIM_ASSERT(!executing_);
         current_ = nullptr;
         in_guest_ = false;
     }

@@ -1,0 +1,178 @@
+#include "app/machine/hv_machine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "app/machine/final_state.h"
+#include "hypervisor-model/partition.h"
+#include "sim/error.h"
+
+namespace hvsim::app {
+namespace {
+
+/// The hypervisor's own memory: its objects and the root partition's pool, at the end of RAM.
+constexpr std::uint64_t kReservedPages = 4096;
+/// Where the root partition's software puts its first page.
+constexpr std::uint64_t kRootHeap = 16u << 20;
+
+hv::PartitionFeatures guest_features(const HypervisorConfig& config) {
+    namespace bits = hv::cpuid;
+    hv::PartitionFeatures features;
+    const auto set = [](std::uint32_t& word, std::uint32_t bit, bool on) {
+        word = on ? word | bit : word & ~bit;
+    };
+    set(features.hints, bits::kAutoEoiDeprecated, config.deprecate_auto_eoi);
+    set(features.hints, bits::kRemoteFlush, config.tlb_flush_hypercalls);
+    set(features.hints, bits::kClusterIpi, config.ipi_hypercalls);
+    set(features.hints, bits::kExtendedProcessorMasks,
+        config.tlb_flush_hypercalls || config.ipi_hypercalls);
+    set(features.features, bits::kDirectTimers, config.direct_timers);
+    set(features.features, bits::kFrequencyMsrs, config.frequency_msrs);
+    const auto privilege = [&](hv::Privilege bit, bool on) {
+        features.privileges = on ? features.privileges | hv::mask_of(bit)
+                                 : features.privileges & ~hv::mask_of(bit);
+    };
+    privilege(hv::Privilege::access_frequencies, config.frequency_msrs);
+    privilege(hv::Privilege::access_tsc_invariant, config.invariant_tsc);
+    features.x2apic = config.x2apic;
+    return features;
+}
+
+hv::HypervisorHostConfig host_config(const Board& board) {
+    const Scenario& scenario = board.scenario;
+    const bool intel = board.model.vendor == cpu::Vendor::intel;
+    hv::HypervisorHostConfig config;
+    config.hypervisor.vendor = intel ? hv::Vendor::intel : hv::Vendor::amd;
+    config.hypervisor.tsc_hz = scenario.timing.clock_tsc_hz;
+    config.hypervisor.apic_timer_hz = scenario.timing.clock_apic_timer_hz;
+    config.hypervisor.physical_address_bits = board.model.physical_address_bits;
+    config.hypervisor.reserved_pages = kReservedPages;
+    config.hypervisor.first_reserved_page =
+        (board.ram.size() >> sim::kPageShift) - kReservedPages;
+    config.hypervisor.guest_features = guest_features(*scenario.hypervisor);
+    config.model = &board.model;
+    config.capabilities.virtualization =
+        !scenario.host.disabled(intel ? Feature::vmx : Feature::svm);
+    config.capabilities.nx = !scenario.host.disabled(Feature::nx);
+    config.capabilities.slat = !scenario.host.disabled(Feature::slat);
+    config.slice = scenario.hypervisor->scheduler_slice;
+    config.device_windows.emplace_back(kNvmeAddress, kNvmeSize);
+    return config;
+}
+
+}  // namespace
+
+HvMachine::HvMachine(Board& board) : board_(board) {
+    const Scenario& scenario = board.scenario;
+    engines_ = std::make_unique<cpu::engine::EngineGroup>(board.ram, scenario.host.code_buffer);
+    std::vector<apic::LocalApic*> apics;
+    for (const auto& apic : board.apics) apics.push_back(apic.get());
+    host_ = std::make_unique<hv::HypervisorHost>(host_config(board), board.ram, board.recorder,
+                                                 scenario.timing, *this, apics);
+    connect_callbacks();
+    for (const auto& lp : host_->processors()) {
+        processors_.push_back(std::make_unique<HvProcessor>(*lp));
+        board.dispatcher.add(*processors_.back());
+    }
+    const std::uint64_t end =
+        host_->hypervisor().config().first_reserved_page << sim::kPageShift;
+    root_memory_ = std::make_unique<hv::stack::RootMemory>(kRootHeap, end);
+    root_ = std::make_unique<hv::stack::RootPartition>(scenario.timing, *root_memory_);
+    for (std::uint32_t i = 0; i < scenario.host.processors; ++i) root_->add_vp(host_->root_core(i));
+    for (std::size_t i = 0; i < scenario.vms.size(); ++i) add_vm(i);
+}
+
+HvMachine::~HvMachine() = default;
+
+void HvMachine::connect_callbacks() {
+    board_.interrupts.on_arrival = [this](std::size_t target, sim::Time at) {
+        host_->processors().at(target)->notice(at);
+        board_.dispatcher.reconsider();
+    };
+    host_->on_guest_action = [this](hv::VirtualProcessor& vp, hv::VpAction action, sim::Time now) {
+        for (const auto& vm : vms_) {
+            if (vm->partition() != vp.partition().id()) continue;
+            if (action == hv::VpAction::reset_partition) vm->end(MachineEnd::reboot, now, {});
+            if (action == hv::VpAction::crash_notified && vp.partition().crash()) {
+                const auto& p = vp.partition().crash()->parameters;
+                vm->end(MachineEnd::crash, now,
+                        fmt::format("crash parameters {:#x} {:#x} {:#x} {:#x} {:#x}", p[0], p[1],
+                                    p[2], p[3], p[4]));
+            }
+        }
+    };
+    host_->on_entry_failed = [](hv::VirtualProcessor& vp, const hv::EntryReport& report) {
+        throw sim::ModelError(fmt::format(
+            "VM entry of virtual processor {} failed: rule {} (SDM 3C {}) demands {} in {}, found "
+            "{:#x}",
+            vp.index(), report.rule, report.section, report.demand, report.field, report.value));
+    };
+}
+
+std::unique_ptr<cpu::ExecutionCore> HvMachine::guest_core(const sim::Subject& subject) {
+    cpu::CoreConfig config;
+    config.model = &board_.model;
+    config.virtualization = false;
+    config.subject = subject;
+    auto core = std::make_unique<cpu::Core>(*engines_, board_.ram, *board_.buses[0], board_.clock,
+                                            board_.scenario.timing, board_.recorder, config,
+                                            nullptr);
+    guest_cores_.push_back(core.get());
+    return core;
+}
+
+std::unique_ptr<cpu::NativeCore> HvMachine::native_core(const sim::Subject& subject) {
+    cpu::NativeCoreConfig config;
+    config.intel = board_.model.vendor == cpu::Vendor::intel;
+    config.physical_address_bits = board_.model.physical_address_bits;
+    config.subject = subject;
+    const std::size_t bus = subject.vp % board_.buses.size();
+    return std::make_unique<cpu::NativeCore>(board_.ram, *board_.buses[bus],
+                                             board_.scenario.timing, board_.recorder, config);
+}
+
+void HvMachine::add_vm(std::size_t index) {
+    vms_.push_back(std::make_unique<Vm>(board_, *host_, *root_, index, [this] {
+        if (all_ended()) board_.dispatcher.end();
+    }));
+}
+
+bool HvMachine::all_ended() const {
+    return std::all_of(vms_.begin(), vms_.end(), [](const auto& vm) { return vm->ended(); });
+}
+
+void HvMachine::note_hang() {
+    for (const auto& vm : vms_) vm->end(MachineEnd::halt, board_.dispatcher.now(), {});
+}
+
+std::uint64_t HvMachine::code_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const cpu::Core* core : guest_cores_) bytes += core->code_bytes();
+    return bytes;
+}
+
+void HvMachine::finish() {
+    sim::Digest& digest = board_.recorder.digest();
+    for (const cpu::Core* core : guest_cores_) add_registers(digest, *core);
+    for (const auto& vm : vms_)
+        if (vm->partition() != hv::kInvalidPartition)
+            add_memory(digest, board_.ram, vm->worker().memory_base(),
+                       vm->worker().description().ram);
+}
+
+void HvMachine::collect(RunOutcome& outcome) const {
+    outcome.machines.clear();
+    for (const auto& vm : vms_) outcome.machines.push_back(vm->outcome());
+    outcome.code_bytes = code_bytes();
+    for (const cpu::Core* core : guest_cores_)
+        outcome.greatest_overshoot =
+            std::max(outcome.greatest_overshoot, core->counters().greatest_overshoot);
+    analysis::StatisticsList list;
+    host_->collect(list);
+    board_.memory_bus.collect(list);
+    board_.io_bus.collect(list);
+    outcome.statistics = std::move(list.items);
+}
+
+}  // namespace hvsim::app

@@ -1,0 +1,90 @@
+#include "app/machine/vm.h"
+
+#include <fmt/format.h>
+
+#include "hypervisor-model/partition.h"
+
+namespace hvsim::app {
+namespace {
+
+hv::stack::VmDescription describe(const Scenario& scenario, std::size_t index) {
+    const VmConfig& config = scenario.vms.at(index);
+    const std::string path = fmt::format("vm[{}].", index);
+    hv::stack::VmDescription description;
+    description.name = config.name;
+    description.processors = config.processors;
+    description.ram = config.ram;
+    description.kernel = read_file(scenario, path + "kernel", config.kernel);
+    if (!config.initramfs.empty())
+        description.initramfs = read_file(scenario, path + "initramfs", config.initramfs);
+    description.kernel_name = config.kernel.string();
+    description.initramfs_name = config.initramfs.string();
+    description.command_line = config.command_line;
+    description.where = scenario.where(path + "ram");
+    description.date = scenario.host.date;
+    return description;
+}
+
+}  // namespace
+
+Vm::Vm(Board& board, hv::HypervisorHost& host, hv::stack::RootPartition& root, std::size_t index,
+       std::function<void()> on_end)
+    : board_(board),
+      host_(host),
+      index_(index),
+      on_end_(std::move(on_end)),
+      console_(board.options, index) {
+    worker_ = std::make_unique<hv::stack::WorkerProcess>(
+        root, *this, describe(board.scenario, index), console_, board.recorder);
+    board.dispatcher.add(*this);
+}
+
+Vm::~Vm() = default;
+
+void Vm::end(MachineEnd how, sim::Time now, std::string detail) {
+    if (ended()) return;
+    outcome_ = {how, now, std::move(detail)};
+    board_.recorder.record(sim::EventKind::kPowerState, now, {}, static_cast<std::uint64_t>(how),
+                           index_);
+    on_end_();
+}
+
+void Vm::add_device_page(hv::PartitionId partition, std::uint64_t gpa,
+                         cpu::engine::MmioHandler& handler) {
+    host_.add_mmio_window(partition, gpa, handler);
+}
+
+void Vm::vm_starting(hv::stack::RootVp&, hv::PartitionId) {}
+
+void Vm::vm_ended(hv::stack::VmEnd how, sim::Time now, const std::string& detail) {
+    switch (how) {
+        case hv::stack::VmEnd::running: return;
+        case hv::stack::VmEnd::poweroff: return end(MachineEnd::poweroff, now, detail);
+        case hv::stack::VmEnd::reset: return end(MachineEnd::reboot, now, detail);
+        case hv::stack::VmEnd::triple_fault: return end(MachineEnd::triple_fault, now, detail);
+    }
+}
+
+void Vm::notify_root(sim::Time now) {
+    apic::InterruptMessage message;
+    message.vector = hv::stack::kNoticeVector;
+    host_.hypervisor().root().vp(0)->receive(message, now);
+}
+
+sim::Time Vm::next_deadline() const noexcept {
+    if (ended()) return sim::kNever;
+    sim::Time deadline = sim::kNever;
+    if (board_.options.input != nullptr) deadline = board_.options.input->next_deadline(index_);
+    const sim::Time devices = worker_->next_deadline();
+    if (devices > asked_) deadline = std::min(deadline, devices);
+    return deadline;
+}
+
+void Vm::advance_to(sim::Time now) {
+    asked_ = now;
+    if (board_.options.input != nullptr)
+        while (const auto byte = board_.options.input->next(index_, now)) worker_->type(*byte);
+    notify_root(now);
+}
+
+}  // namespace hvsim::app

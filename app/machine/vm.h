@@ -1,0 +1,45 @@
+#pragma once
+// One virtual machine as the run sees it: worker process, console, VMBus, and how it ended.
+#include <functional>
+#include <memory>
+
+#include "app/machine/board.h"
+#include "hypervisor-model/host/hypervisor_host.h"
+#include "hypervisor-model/stack/worker_process.h"
+
+namespace hvsim::app {
+
+class Vm final : public hv::stack::WorkerServices, public sim::Clocked {
+  public:
+    Vm(Board& board, hv::HypervisorHost& host, hv::stack::RootPartition& root, std::size_t index,
+       std::function<void()> on_end);
+    ~Vm() override;
+
+    bool ended() const noexcept { return outcome_.end != MachineEnd::running; }
+    const MachineOutcome& outcome() const noexcept { return outcome_; }
+    void end(MachineEnd how, sim::Time now, std::string detail);
+    hv::stack::WorkerProcess& worker() noexcept { return *worker_; }
+    hv::PartitionId partition() const noexcept { return worker_->partition(); }
+
+  private:
+    // hv::stack::WorkerServices
+    void add_device_page(hv::PartitionId partition, std::uint64_t gpa,
+                         cpu::engine::MmioHandler& handler) override;
+    void vm_starting(hv::stack::RootVp& vp, hv::PartitionId partition) override;
+    void vm_ended(hv::stack::VmEnd end, sim::Time now, const std::string& detail) override;
+    void notify_root(sim::Time now) override;
+    // sim::Clocked: keyboard input and deadlines of the emulated devices
+    sim::Time next_deadline() const noexcept override;
+    void advance_to(sim::Time now) override;
+
+    Board& board_;
+    hv::HypervisorHost& host_;
+    std::size_t index_;
+    std::function<void()> on_end_;
+    ConsoleSink console_;
+    std::unique_ptr<hv::stack::WorkerProcess> worker_;
+    MachineOutcome outcome_;
+    sim::Time asked_ = 0;  // the worker was told of its devices' deadline at this time
+};
+
+}  // namespace hvsim::app
