@@ -77,10 +77,10 @@ enum class InterceptCode : std::uint32_t {
     wbinvd = 0x089,  ///< WBINVD, INVD, WBNOINVD
     monitor = 0x08a,
     mwait = 0x08b,
-    io = 0x400,        ///< IN, OUT, INS, OUTS: nothing was executed; see Intercept::io
-    syscall = 0x401,   ///< SYSCALL: nothing was executed
-    sysenter = 0x402,  ///< SYSENTER: nothing was executed
-    sysexit = 0x403,
+    io = 0x400,          ///< IN, OUT, INS, OUTS: nothing was executed; see Intercept::io
+    syscall = 0x401,     ///< SYSCALL: nothing was executed
+    sysenter = 0x402,    ///< SYSENTER: nothing was executed
+    sysexit = 0x403,     ///< never: SYSEXIT and SYSRET run natively
     page_fault = 0x404,  ///< translate() refused; see Intercept::fault
 };
 
@@ -93,8 +93,8 @@ struct Intercept {
         bool in = false;
     } io;
     struct {
-        std::uint64_t linear = 0;  ///< full address where the library tells it, else page-aligned
-        bool exact = false;        ///< `linear` has its low 12 bits
+        std::uint64_t linear = 0;  ///< the first byte that could not be reached, for CR2
+        bool exact = false;        ///< `linear` has its low 12 bits: always so
         Access access{};
         bool user = false;
     } fault;
@@ -107,9 +107,11 @@ class EngineClient {
   public:
     virtual ~EngineClient() = default;
 
-    /// TLB miss at the page of `linear`. `user`: checked with user rights (accesses to descriptor
-    /// tables and the TSS come as supervisor accesses). Returning false refuses: the instruction is
-    /// abandoned and on_intercept(page_fault) follows. State must not be changed here.
+    /// TLB miss at `linear` (all 64 bits, not masked). `user`: checked with user rights (accesses
+    /// to descriptor tables and the TSS come as supervisor accesses also at CPL 3, where RFLAGS.AC
+    /// does not lift SMAP for them). Returning false refuses: the instruction is abandoned and
+    /// on_intercept(page_fault) follows; so does a physical address outside of memory. State must
+    /// not be changed here, and RIP and the arithmetic flags are not exact.
     virtual bool translate(std::uint64_t linear, Access access, bool user,
                            Translation& out) noexcept = 0;
 
@@ -119,11 +121,14 @@ class EngineClient {
     virtual void on_intercept(const Intercept& intercept) = 0;
 
     /// The executed code bytes reached the limit, at a block boundary; raise the limit to go on
-    /// without leaving run(), or do nothing to leave it.
+    /// without leaving run(), or do nothing to leave it. The state is exact and may be changed as
+    /// in on_intercept.
     virtual void on_limit() {}
 };
 
-/// Serves the page of one assisted instruction (see Engine::run_assisted).
+/// Serves the page of one assisted instruction (see Engine::run_assisted). `size` is 1, 2, 4 or 8.
+/// A read-modify-write makes a read and a write. DEVIATION: an access that is not aligned to its
+/// size makes two aligned reads, or writes of single bytes.
 class MmioHandler {
   public:
     virtual ~MmioHandler() = default;
@@ -147,9 +152,9 @@ struct OptionalIntercepts {
 /// How one run ended.
 enum class RunEnd { limit, stop_requested };
 
-/// All engines of a machine: shares the knowledge which pages hold translated code or may be
-/// written (no TLB entry is ever writable and executable; a page's blocks are dropped before it is
-/// written).
+/// All engines of a machine, which it outlives: shares the knowledge which pages hold translated
+/// code or may be written (no TLB entry is ever writable and executable; a page's blocks are
+/// dropped before it is written).
 class EngineGroup {
   public:
     /// Calibrates the library on first use. Throws ConfigError, naming the library's version, when
@@ -167,6 +172,9 @@ class EngineGroup {
     std::unique_ptr<Shared> shared_;
 };
 
+/// Starts in the state after power-up (SDM 3A table 10-1) with limit 0. DEVIATIONS: a store that
+/// changes a later instruction of its own block is seen from the next block on; breakpoints in DR0
+/// to DR3 don't match; native WRMSR accepts non-canonical values.
 class Engine {
   public:
     Engine(EngineGroup& group, EngineClient& client);
@@ -178,19 +186,20 @@ class Engine {
 
     /// Executes until the limit, or until request_stop() in a callback.
     RunEnd run();
-    /// Executes exactly the instruction at RIP, with the 4 KiB page `physical` (of the linear page
-    /// `linear`) served by `handler` instead of memory, whatever translate() says of it. If the
-    /// instruction meets another intercept first, on_intercept is called and false returned.
-    /// May be called from within on_intercept; it then takes effect when on_intercept returns, and
-    /// `done(completed)` of the handler's owner is not needed: the instruction completes before any
-    /// other instruction runs.
+    /// Lets the next instruction, the one at RIP, run with data accesses to the linear page of
+    /// `linear` served by `handler` (which sees them at the 4 KiB page of `physical`), whatever
+    /// translate() says of that page; a repeated string instruction runs one iteration. Within
+    /// on_intercept it takes effect when that returns, between runs with the next run(); the limit
+    /// doesn't come in between. It ends with the instruction, or with another intercept that the
+    /// instruction meets first; such an instruction starts again without it. Afterwards the page is
+    /// asked for anew. `handler` must live until then.
     void run_assisted(std::uint64_t linear, std::uint64_t physical, MmioHandler& handler);
     void request_stop() noexcept;
 
     /// Code bytes executed so far: exact inside on_intercept and after run(), by RIP.
     std::uint64_t code_bytes() const noexcept;
-    /// on_limit() is called at the first block boundary at or after this many code bytes. May be
-    /// changed in any callback, also downwards.
+    /// on_limit() is called at the first block boundary at or after this many code bytes; a block
+    /// has at most 32 instructions. May be changed in any callback, also downwards.
     void set_limit(std::uint64_t code_bytes) noexcept;
     std::uint64_t limit() const noexcept;
 
