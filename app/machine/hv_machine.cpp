@@ -113,7 +113,6 @@ void HvMachine::connect_callbacks() {
 std::unique_ptr<cpu::ExecutionCore> HvMachine::guest_core(const sim::Subject& subject) {
     cpu::CoreConfig config;
     config.model = &board_.model;
-    config.virtualization = false;
     config.subject = subject;
     auto core = std::make_unique<cpu::Core>(*engines_, board_.ram, *board_.buses[0], board_.clock,
                                             board_.scenario.timing, board_.recorder, config,
