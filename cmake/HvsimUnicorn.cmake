@@ -16,9 +16,9 @@ endif()
 # that hides these names is found out here, one that behaves differently by the engine's self-test.
 set(interposed
   helper_inb helper_inw helper_inl helper_outb helper_outw helper_outl
-  helper_syscall helper_sysenter helper_rdrand unicorn_fill_tlb tb_gen_code gen_intermediate_code
+  helper_syscall helper_sysenter helper_rdrand unicorn_fill_tlb tb_gen_code gen_intermediate_code tlb_flush
   memory_region_dispatch_read memory_region_dispatch_write)
-set(called cpu_vmexit tlb_set_page tlb_flush tlb_flush_page tb_invalidate_phys_range)
+set(called cpu_vmexit tlb_set_page tlb_flush_page tb_invalidate_phys_range)
 set(probe "")
 set(addresses "")
 foreach(name ${interposed} ${called})

@@ -22,12 +22,12 @@ void Engine::Impl::start_assist() {
     assist.phase = Assist::Phase::armed;
     assist.shadow_was_set = (hflags() & hflag::kInhibitInterrupts) != 0;
     set_hflags(hflags() | hflag::kInhibitInterrupts);
-    flush_tlb_page(assist.linear_page);  // the page may be in for reading
+    empty_tlb_page(assist.linear_page);  // the page may be in for reading
 }
 
 void Engine::Impl::end_assist(bool completed) {
     assist.phase = Assist::Phase::none;
-    flush_tlb_page(assist.linear_page);
+    empty_tlb_page(assist.linear_page);
     if (!completed && !assist.shadow_was_set) set_hflags(hflags() & ~hflag::kInhibitInterrupts);
 }
 

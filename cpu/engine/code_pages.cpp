@@ -35,7 +35,7 @@ void CodePages::remove(CodeHolder& engine) {
 void CodePages::will_execute(CodeHolder& engine, std::uint64_t page) {
     if (maybe_written_[page] != 0) {
         for (CodeHolder* other : engines_)
-            if (other->write_epoch[page] == other->epoch) other->flush_tlb();
+            if (other->write_epoch[page] == other->epoch) other->empty_tlb();
         maybe_written_[page] = 0;
     }
     engine.holds_code[page] = 1;
@@ -57,7 +57,7 @@ void CodePages::drop(std::uint64_t page) {
         if (engine->holds_code[page] == 0) continue;
         engine->drop_code(page);
         // Its executable entry goes too: the next fetch must ask, and mark the page again.
-        engine->flush_tlb();
+        engine->empty_tlb();
         engine->holds_code[page] = 0;
     }
     ram_.set_code_page(page, false);

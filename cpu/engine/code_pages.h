@@ -50,7 +50,7 @@ class CodeHolder {
     /// Drops the translated blocks of `page`.
     virtual void drop_code(std::uint64_t page) = 0;
     /// Empties the TLB; afterwards epoch() is another one.
-    virtual void flush_tlb() = 0;
+    virtual void empty_tlb() = 0;
 
     PageTable<std::uint8_t> holds_code;
     PageTable<std::uint32_t>

@@ -41,7 +41,7 @@ struct TableRegister {
 struct Translation {
     std::uint64_t physical = 0;  ///< system physical address of the 4 KiB page
     bool writable = false;       ///< stores may go through without another miss (D bits are set)
-    bool executable = false;     ///< instruction fetches may
+    bool executable = false;     ///< instruction fetches may; they ask all the same
 };
 
 /// What stopped an instruction. Values below 0x400 are SVM exit codes (APM 2 appendix C), which the
@@ -107,11 +107,13 @@ class EngineClient {
   public:
     virtual ~EngineClient() = default;
 
-    /// TLB miss at `linear` (all 64 bits, not masked). `user`: checked with user rights (accesses
-    /// to descriptor tables and the TSS come as supervisor accesses also at CPL 3, where RFLAGS.AC
-    /// does not lift SMAP for them). Returning false refuses: the instruction is abandoned and
-    /// on_intercept(page_fault) follows; so does a physical address outside of memory. State must
-    /// not be changed here, and RIP and the arithmetic flags are not exact.
+    /// TLB miss at `linear` (all 64 bits, not masked). Comes once a page, privilege (with SMAP in
+    /// force: also RFLAGS.AC) and kind of access between flushes, a store after a load only where
+    /// the answer wasn't writable; the library's own caches don't show. `user`: checked with user
+    /// rights (accesses to descriptor tables and the TSS come as supervisor accesses also at CPL 3,
+    /// where RFLAGS.AC does not lift SMAP for them). Returning false refuses: the instruction is
+    /// abandoned and on_intercept(page_fault) follows; so does a physical address outside of
+    /// memory. State must not be changed here, and RIP and the arithmetic flags are not exact.
     virtual bool translate(std::uint64_t linear, Access access, bool user,
                            Translation& out) noexcept = 0;
 
@@ -191,8 +193,8 @@ class Engine {
     /// translate() says of that page; a repeated string instruction runs one iteration. Within
     /// on_intercept it takes effect when that returns, between runs with the next run(); the limit
     /// doesn't come in between. It ends with the instruction, or with another intercept that the
-    /// instruction meets first; such an instruction starts again without it. Afterwards the page is
-    /// asked for anew. `handler` must live until then.
+    /// instruction meets first; such an instruction starts again without it. `handler` must live
+    /// until then.
     void run_assisted(std::uint64_t linear, std::uint64_t physical, MmioHandler& handler);
     void request_stop() noexcept;
 

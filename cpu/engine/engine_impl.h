@@ -9,6 +9,7 @@
 #include "cpu/engine/engine.h"
 #include "cpu/engine/layout.h"
 #include "cpu/engine/library.h"
+#include "cpu/engine/translations.h"
 
 namespace hvsim::cpu::engine {
 
@@ -95,8 +96,14 @@ struct Engine::Impl final : CodeHolder {
     bool fill_tlb(std::uint64_t address, int access, int mmu_index);
     /// Tells why fill_tlb refused, by the exit code to leave with.
     std::uint32_t refuse_fill(std::uint64_t address, int access, int mmu_index, bool in_block);
-    void flush_tlb() override;
+    bool ask_client(std::uint64_t address, int access, int mmu_index);
+    /// Flushes as the guest knows them: what the client said is forgotten.
+    void flush_tlb();
     void flush_tlb_page(std::uint64_t linear);
+    void library_flushes_tlb() noexcept;  ///< on its own account, at a CR3 write
+    /// The library's TLB alone.
+    void empty_tlb() override;
+    void empty_tlb_page(std::uint64_t linear);
     void drop_code(std::uint64_t page) override;
     bool code_buffer_used_up() const noexcept;
     void begin_translation(std::uint64_t pc) noexcept;
@@ -170,7 +177,9 @@ struct Engine::Impl final : CodeHolder {
     Assist assist;
     OptionalIntercepts optional;
 
-    // Translation.
+    Translations translations;
+
+    // Translated code.
     const std::uint8_t* code_buffer = nullptr;
     std::uint64_t code_buffer_bytes = 0;
     std::uint64_t code_used_estimate = 0;

@@ -123,6 +123,11 @@ bool __wrap_unicorn_fill_tlb_x86_64(void* processor, std::uint64_t address, int 
     cpu_vmexit_x86_64(engine->environment, code, 0, return_address);
 }
 
+void __wrap_tlb_flush_x86_64(void* processor) {
+    if (thread_context.engine != nullptr) thread_context.engine->library_flushes_tlb();
+    __real_tlb_flush_x86_64(processor);
+}
+
 /// The assisted page's accesses, whole: the library would cut eight bytes into two times four.
 std::uint32_t __wrap_memory_region_dispatch_read_x86_64(uc_engine* uc, void* region,
                                                         std::uint64_t offset, std::uint64_t* value,

@@ -22,7 +22,6 @@ constexpr std::uint64_t kReserve = 256 << 10;
 }  // namespace
 
 bool Engine::Impl::fill_tlb(std::uint64_t address, int access, int mmu_index) {
-    ++counters.tlb_fills;
     const std::uint64_t linear_page = sim::page_base(address);
     if (assist.phase == Assist::Phase::running && linear_page == assist.linear_page &&
         access != kInstructionFetch) {
@@ -30,6 +29,37 @@ bool Engine::Impl::fill_tlb(std::uint64_t address, int access, int mmu_index) {
                             sim::kPageSize);
         return true;
     }
+    const std::uint8_t wanted = access == kDataStore          ? Translations::kWrite
+                                : access == kInstructionFetch ? Translations::kExecute
+                                                              : Translations::kRead;
+    const Translations::Known* known = translations.find(linear_page, mmu_index);
+    if (known == nullptr || (known->granted & wanted) == 0) {
+        if (!ask_client(address, access, mmu_index)) return false;
+        known = translations.find(linear_page, mmu_index);
+    }
+
+    // Everything granted goes in at once, as far as the rule for code allows.
+    const std::uint64_t physical = known->physical;
+    const std::uint64_t page = sim::page_of(physical);
+    int protection = (known->granted & Translations::kRead) != 0 ? kPageRead : 0;
+    if (wanted == Translations::kExecute) {
+        if (linear_page == before_unreachable + sim::kPageSize) before_unreachable = kNoPage;
+        shared.pages.will_execute(*this, page);
+        protection |= kPageExecute;
+    } else {
+        const bool writes = wanted == Translations::kWrite;
+        if ((known->granted & Translations::kWrite) != 0 &&
+            shared.pages.may_write(*this, page, writes))
+            protection |= kPageWrite;
+        else if ((known->granted & Translations::kExecute) != 0 && holds_code[page] != 0)
+            protection |= kPageExecute;
+    }
+    tlb_set_page_x86_64(processor, linear_page, physical, protection, mmu_index, sim::kPageSize);
+    return true;
+}
+
+bool Engine::Impl::ask_client(std::uint64_t address, int access, int mmu_index) {
+    ++counters.tlb_fills;
     const Access kind = access == kDataStore          ? Access::write
                         : access == kInstructionFetch ? Access::execute
                                                       : Access::read;
@@ -38,18 +68,15 @@ bool Engine::Impl::fill_tlb(std::uint64_t address, int access, int mmu_index) {
     std::uint64_t physical = sim::page_base(translation.physical);
     if (!a20) physical &= ~(std::uint64_t{1} << 20);
     if (!shared.ram.contains(physical, sim::kPageSize)) return false;
-
-    int protection = kPageRead;
-    const std::uint64_t page = sim::page_of(physical);
-    if (kind == Access::execute) {
-        shared.pages.will_execute(*this, page);
-        protection |= kPageExecute;
-        if (linear_page == before_unreachable + sim::kPageSize) before_unreachable = kNoPage;
-    } else if ((translation.writable || kind == Access::write) &&
-               shared.pages.may_write(*this, page, kind == Access::write)) {
-        protection |= kPageWrite;
+    std::uint8_t granted = Translations::kExecute;
+    if (kind != Access::execute) granted = Translations::kRead;
+    if (kind == Access::write || (kind == Access::read && translation.writable))
+        granted |= Translations::kWrite;
+    const std::uint64_t linear_page = sim::page_base(address);
+    if (!translations.add(linear_page, mmu_index, physical, granted)) {
+        flush_tlb();
+        translations.add(linear_page, mmu_index, physical, granted);
     }
-    tlb_set_page_x86_64(processor, linear_page, physical, protection, mmu_index, sim::kPageSize);
     return true;
 }
 
@@ -75,12 +102,28 @@ std::uint32_t Engine::Impl::refuse_fill(std::uint64_t address, int access, int m
 
 void Engine::Impl::flush_tlb() {
     const ActiveEngine active(*this);
+    library_flushes_tlb();
+    empty_tlb();
+}
+
+void Engine::Impl::library_flushes_tlb() noexcept {
     ++counters.tlb_flushes;
     ++epoch;
-    tlb_flush_x86_64(processor);
+    translations.clear();
+}
+
+void Engine::Impl::empty_tlb() {
+    const ActiveEngine active(*this);
+    ++epoch;
+    __real_tlb_flush_x86_64(processor);
 }
 
 void Engine::Impl::flush_tlb_page(std::uint64_t linear) {
+    translations.forget(sim::page_base(linear));
+    empty_tlb_page(linear);
+}
+
+void Engine::Impl::empty_tlb_page(std::uint64_t linear) {
     const ActiveEngine active(*this);
     tlb_flush_page_x86_64(processor, sim::page_base(linear));
 }

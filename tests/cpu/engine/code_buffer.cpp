@@ -11,7 +11,7 @@ using namespace hvsim::cpu::engine::test;
 namespace {
 
 struct Result {
-    std::uint64_t bytes, sum, chunks, flushes, translated, intercepts;
+    std::uint64_t bytes, sum, chunks, flushes, translated, intercepts, asked;
 };
 
 /// 3,000 short blocks all over memory, run over and over: each adds its number and jumps to the
@@ -49,6 +49,7 @@ Result run_blocks(std::uint64_t code_buffer) {
     } while (m.engine.run() == RunEnd::limit);
     result.bytes = m.engine.code_bytes();
     result.sum = m.engine.gpr(kRax);
+    result.asked = m.processor.fills;
     result.flushes = m.engine.counters().code_buffer_flushes;
     result.translated = m.engine.counters().blocks_translated;
     return result;
@@ -65,6 +66,7 @@ TEST_CASE("a small buffer is emptied in time, and two sizes run alike") {
     CHECK(small.sum == large.sum);
     CHECK(small.bytes == large.bytes);
     CHECK(small.chunks == large.chunks);
+    CHECK(small.asked == large.asked);
     CHECK(small.intercepts == large.intercepts);
     CHECK(small.translated > large.translated);
 }

@@ -220,6 +220,51 @@ TEST_CASE("flushing one page asks again for it alone") {
     CHECK(m.processor.fills == 2 * first + 1);
 }
 
+TEST_CASE("between flushes the client is asked once a page, however many there are") {
+    Machine m;
+    // loop: mov [rbx], al; add rbx, 0x1000; dec ecx; jnz loop; hlt
+    m.put(0x1000, {0x88, 0x03, 0x48, 0x81, 0xc3, 0, 0x10, 0, 0, 0xff, 0xc9, 0x75, 0xf3, 0xf4});
+    const auto touch = [&m](std::uint64_t pages) {
+        m.engine.set_gpr(kRbx, 0x100000000);
+        m.engine.set_gpr(kRcx, pages);
+        // Not where code lies: stores there would drop it.
+        m.processor.on_translate = [](std::uint64_t linear, Access, bool, Translation& out) {
+            out = {linear < kMemory ? linear : 0x10000 + linear % 0x80000, true, true};
+            return true;
+        };
+        m.run_from(0x1000);
+        REQUIRE(m.last().code == InterceptCode::hlt);
+    };
+    touch(20'000);
+    CHECK(m.processor.fills == 20'001);
+    touch(20'000);
+    CHECK(m.processor.fills == 20'001);
+    m.engine.flush_tlb();
+    touch(20'000);
+    CHECK(m.processor.fills == 40'002);
+    // Endless pages: what is known stays bounded.
+    const std::uint64_t flushes = m.engine.counters().tlb_flushes;
+    touch(600'000);
+    CHECK(m.engine.counters().tlb_flushes == flushes + 1);
+}
+
+TEST_CASE("a native CR3 write forgets what the client said") {
+    Machine m;
+    m.put(0x1000, {0x8b, 0x03, 0x0f, 0x22, 0xd8, 0x8b, 0x0b, 0xf4});  // load; mov cr3, rax; load
+    m.ram.write<std::uint32_t>(0x9000, 0x11);
+    m.ram.write<std::uint32_t>(0xa000, 0x22);
+    m.processor.on_translate = [&](std::uint64_t linear, Access, bool, Translation& out) {
+        out = {linear, true, true};
+        if (linear == 0x9000 && m.engine.cr(3) == 0x11) out.physical = 0xa000;
+        return true;
+    };
+    m.engine.set_gpr(kRbx, 0x9000);
+    m.run_from(0x1000);
+    CHECK(m.last().code == InterceptCode::hlt);
+    CHECK(m.engine.gpr(kRax) == 0x11);
+    CHECK(m.engine.gpr(kRcx) == 0x22);
+}
+
 TEST_CASE("A20 off folds the second mebibyte onto the first") {
     Machine m;
     m.processor.on_translate = [](std::uint64_t linear, Access, bool, Translation& out) {
