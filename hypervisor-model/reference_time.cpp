@@ -7,8 +7,11 @@ namespace hvsim::hv {
 using u128 = sim::Uint128;
 __extension__ typedef __int128 i128;
 
+// The scale is rounded up: whole microseconds then come out whole, where the truncated scale would
+// show one tick less. Either is within one tick of true time over the whole range of the TSC.
 ReferenceTime::ReferenceTime(std::uint64_t tsc_hz, sim::Time created)
-    : tsc_hz_(tsc_hz), scale_(static_cast<std::uint64_t>((u128{kReferenceHz} << 64) / tsc_hz)) {
+    : tsc_hz_(tsc_hz),
+      scale_(static_cast<std::uint64_t>(((u128{kReferenceHz} << 64) + tsc_hz - 1) / tsc_hz)) {
     SIM_ASSERT(tsc_hz > kReferenceHz);
     offset_ = -static_cast<std::int64_t>(u128{tsc(created)} * scale_ >> 64);
 }
