@@ -54,6 +54,7 @@ bool __real_unicorn_fill_tlb_x86_64(void* processor, std::uint64_t address, int 
                                     int mmu_index, bool probe, std::uintptr_t return_address);
 void* __real_tb_gen_code_x86_64(void* processor, std::uint64_t pc, std::uint64_t cs_base,
                                 std::uint32_t flags, int compile_flags);
+void __real_tlb_flush_x86_64(void* processor);
 void __real_gen_intermediate_code_x86_64(void* processor, void* block, int instructions);
 std::uint32_t __real_memory_region_dispatch_read_x86_64(uc_engine* uc, void* region,
                                                         std::uint64_t offset, std::uint64_t* value,
@@ -175,4 +176,8 @@ void __wrap_gen_intermediate_code_x86_64(void* processor, void* block, int instr
     if (engine != nullptr) instructions = std::min(instructions, engine->instructions_a_block());
     __real_gen_intermediate_code_x86_64(processor, block, instructions);
 }
+}
+
+void hvsim::cpu::engine::flush_library_tlb(void* processor) {
+    __real_tlb_flush_x86_64(processor);
 }

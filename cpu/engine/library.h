@@ -49,11 +49,12 @@ extern "C" {
                                     std::uint64_t information, std::uintptr_t return_address);
 void tlb_set_page_x86_64(void* processor, std::uint64_t linear, std::uint64_t physical,
                          int protection, int mmu_index, std::uint64_t size);
-/// The library's own calls arrive in interpose.cpp.
-void __real_tlb_flush_x86_64(void* processor);
 void tlb_flush_page_x86_64(void* processor, std::uint64_t linear);
 /// [start, end) in the library's RAM addresses: equal to physical ones for the first region mapped.
 void tb_invalidate_phys_range_x86_64(uc_engine* uc, std::uint64_t start, std::uint64_t end);
 }
+
+/// Empties the library's TLB, past the interposed function.
+void flush_library_tlb(void* processor);
 
 }  // namespace hvsim::cpu::engine

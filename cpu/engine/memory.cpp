@@ -115,7 +115,7 @@ void Engine::Impl::library_flushes_tlb() noexcept {
 void Engine::Impl::empty_tlb() {
     const ActiveEngine active(*this);
     ++epoch;
-    __real_tlb_flush_x86_64(processor);
+    flush_library_tlb(processor);
 }
 
 void Engine::Impl::flush_tlb_page(std::uint64_t linear) {
