@@ -221,6 +221,7 @@ HvStatus Partition::set_property(std::uint32_t code, std::uint64_t value, sim::T
         case property::kReferenceTime:
             time_.set(value, now);
             update_reference_tsc_page();
+            for (VirtualProcessor* vp : vps()) vp->clock_changed(now);
             break;
         case property::kZeroMemoryOnReset:
             zero_memory_on_reset_ = value;

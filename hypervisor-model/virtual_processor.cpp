@@ -37,6 +37,7 @@ VirtualProcessor::VirtualProcessor(Hypervisor& hypervisor, Partition& partition,
       pages_(pages),
       apic_(apic_config(hypervisor, partition, index, apic_id), partition, partition),
       synic_(hypervisor.ram(), *this) {
+    timer_deadlines_.fill(sim::kNever);
     synic_.set_pages(pages.simp << sim::kPageShift, pages.siefp << sim::kPageShift);
     apic_.set_tsc_offset(tsc_offset(), created);
 }
@@ -93,25 +94,31 @@ void VirtualProcessor::leave_halt() {
 
 sim::Time VirtualProcessor::next_deadline() const {
     sim::Time earliest = apic_.next_deadline();
-    const bool at_rest = idle_ || context().halted();
-    for (const SyntheticTimer& timer : timers_) {
+    for (unsigned i = 0; i < kStimerCount; ++i) {
+        if (timer_deadlines_[i] >= earliest) continue;
         // A lazy timer does not wake a processor (TLFS 12.3).
-        if (!timer.armed() || (timer.lazy() && at_rest)) continue;
-        earliest = std::min(earliest, partition_.time().time_of(timer.due()));
+        if (timers_[i].lazy() && at_rest()) continue;
+        earliest = timer_deadlines_[i];
     }
     return earliest;
 }
 
 void VirtualProcessor::advance_to(sim::Time now) {
     apic_.advance_to(now);
-    const bool at_rest = idle_ || context().halted();
     for (unsigned i = 0; i < kStimerCount; ++i)
-        if (timers_[i].armed() && !(timers_[i].lazy() && at_rest)) expire_timer(i, now);
+        if (timer_deadlines_[i] <= now && !(timers_[i].lazy() && at_rest())) expire_timer(i, now);
+}
+
+void VirtualProcessor::update_deadline(unsigned index) {
+    const SyntheticTimer& timer = timers_[index];
+    timer_deadlines_[index] = timer.armed() ? partition_.time().time_of(timer.due()) : sim::kNever;
 }
 
 void VirtualProcessor::expire_timer(unsigned index, sim::Time now) {
     SyntheticTimer& timer = timers_[index];
-    switch (timer.expire(partition_.time().at(now))) {
+    const SyntheticTimer::Expiration expiration = timer.expire(partition_.time().at(now));
+    update_deadline(index);
+    switch (expiration) {
         case SyntheticTimer::Expiration::none:
             break;
         case SyntheticTimer::Expiration::interrupt:
@@ -143,6 +150,7 @@ void VirtualProcessor::write_tsc(std::uint64_t value, sim::Time now) {
 
 void VirtualProcessor::clock_changed(sim::Time now) {
     apic_.set_tsc_offset(tsc_offset(), now);
+    for (unsigned i = 0; i < kStimerCount; ++i) update_deadline(i);
     hypervisor_.services().waker.wake(*this, now);
 }
 

@@ -213,6 +213,8 @@ class VirtualProcessor final : public SynicClient {
     void send_intercept(MessageType type, const Payload& payload, sim::Time now);
     bool change_overlay(std::uint64_t& current, std::uint64_t value, std::uint64_t system_page);
     void expire_timer(unsigned index, sim::Time now);
+    void update_deadline(unsigned index);
+    bool at_rest() const { return idle_ || context().halted(); }
     void power_up_registers(bool init);
     std::uint32_t assist_bits() const;
     void set_assist_bits(std::uint32_t value);
@@ -228,6 +230,7 @@ class VirtualProcessor final : public SynicClient {
     apic::LocalApic apic_;
     Synic synic_;
     std::array<SyntheticTimer, kStimerCount> timers_;
+    std::array<sim::Time, kStimerCount> timer_deadlines_;  // follow from timers_ and the clock
     VpMsrState msrs_;
     std::uint64_t assist_msr_ = 0;
     std::uint64_t tsc_adjust_ = 0;  ///< this processor's own offset, modulo 2^64

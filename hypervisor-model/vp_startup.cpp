@@ -94,6 +94,7 @@ void VirtualProcessor::apply_reset(sim::Time now) {
     remove_overlays();
     synic_.reset();
     for (SyntheticTimer& timer : timers_) timer.reset();
+    timer_deadlines_.fill(sim::kNever);
     msrs_ = VpMsrState{};
     tsc_adjust_ = 0;
     apic_.reset();

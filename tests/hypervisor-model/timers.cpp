@@ -260,3 +260,11 @@ TEST_CASE("suspended time: timers stand with the clock") {
     t.vp.partition().set_property(0x3'0003, 0, t.m.now);
     CHECK(t.vp.next_deadline() == t.m.now + 1000 * kTick);
 }
+
+TEST_CASE("a reference time that is set moves the timers with it") {
+    Timers t;
+    t.config(kDirect);
+    t.count(t.ref() + 1'000'000);
+    t.vp.partition().set_property(0x3'0005, t.ref() + 999'990, t.m.now);
+    CHECK(t.vp.next_deadline() == t.m.now + 10 * kTick);
+}
