@@ -66,6 +66,7 @@ hv::HypervisorHostConfig host_config(const Board& board) {
 HvMachine::HvMachine(Board& board) : board_(board) {
     const Scenario& scenario = board.scenario;
     engines_ = std::make_unique<cpu::engine::EngineGroup>(board.ram, scenario.host.code_buffer);
+    disks_ = std::make_unique<DiskController>(board);
     std::vector<apic::LocalApic*> apics;
     for (const auto& apic : board.apics) apics.push_back(apic.get());
     host_ = std::make_unique<hv::HypervisorHost>(host_config(board), board.ram, board.recorder,
@@ -80,7 +81,21 @@ HvMachine::HvMachine(Board& board) : board_(board) {
     root_memory_ = std::make_unique<hv::stack::RootMemory>(kRootHeap, end);
     root_ = std::make_unique<hv::stack::RootPartition>(scenario.timing, *root_memory_);
     for (std::uint32_t i = 0; i < scenario.host.processors; ++i) root_->add_vp(host_->root_core(i));
+    connect_storage();
     for (std::size_t i = 0; i < scenario.vms.size(); ++i) add_vm(i);
+}
+
+/// The disk controller's interrupt: from its MSI to a physical vector of processor 0, from there to
+/// the root partition.
+void HvMachine::connect_storage() {
+    const auto vector = host_->allocate_device_vector({0, kRootDiskVector});
+    SIM_ASSERT(vector.has_value());
+    apic::InterruptMessage message;
+    message.vector = *vector;
+    message.destination = 0;
+    const apic::MsiMessage msi = apic::encode_msi(message);
+    storage_ = std::make_unique<RootStorage>(*root_, kNvmeAddress,
+                                             hv::stack::InterruptMessage{msi.address, msi.data});
 }
 
 HvMachine::~HvMachine() = default;
@@ -132,7 +147,7 @@ std::unique_ptr<cpu::NativeCore> HvMachine::native_core(const sim::Subject& subj
 }
 
 void HvMachine::add_vm(std::size_t index) {
-    vms_.push_back(std::make_unique<Vm>(board_, *host_, *root_, index, [this] {
+    vms_.push_back(std::make_unique<Vm>(board_, *host_, *root_, *storage_, *disks_, index, [this] {
         if (all_ended()) board_.dispatcher.end();
     }));
 }
@@ -169,6 +184,9 @@ void HvMachine::collect(RunOutcome& outcome) const {
             std::max(outcome.greatest_overshoot, core->counters().greatest_overshoot);
     analysis::StatisticsList list;
     host_->collect(list);
+    for (const auto& vm : vms_) vm->collect(list);
+    storage_->collect(list);
+    disks_->collect(list);
     board_.memory_bus.collect(list);
     board_.io_bus.collect(list);
     outcome.statistics = std::move(list.items);

@@ -37,6 +37,7 @@ class HvMachine final : public hv::CoreFactory {
     std::unique_ptr<cpu::ExecutionCore> guest_core(const sim::Subject& subject) override;
     std::unique_ptr<cpu::NativeCore> native_core(const sim::Subject& subject) override;
     void connect_callbacks();
+    void connect_storage();
     void add_vm(std::size_t index);
 
     Board& board_;
@@ -46,6 +47,8 @@ class HvMachine final : public hv::CoreFactory {
     std::vector<std::unique_ptr<HvProcessor>> processors_;
     std::unique_ptr<hv::stack::RootMemory> root_memory_;
     std::unique_ptr<hv::stack::RootPartition> root_;
+    std::unique_ptr<DiskController> disks_;
+    std::unique_ptr<RootStorage> storage_;
     std::vector<std::unique_ptr<Vm>> vms_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "hypervisor-model/partition.h"
 
 namespace hvsim::app {
@@ -27,15 +29,26 @@ hv::stack::VmDescription describe(const Scenario& scenario, std::size_t index) {
 
 }  // namespace
 
-Vm::Vm(Board& board, hv::HypervisorHost& host, hv::stack::RootPartition& root, std::size_t index,
+Vm::Vm(Board& board, hv::HypervisorHost& host, hv::stack::RootPartition& root,
+       RootStorage& storage, DiskController& disks, std::size_t index,
        std::function<void()> on_end)
     : board_(board),
       host_(host),
       index_(index),
       on_end_(std::move(on_end)),
-      console_(board.options, index) {
+      console_(board.options, index),
+      disks_(disks) {
     worker_ = std::make_unique<hv::stack::WorkerProcess>(
         root, *this, describe(board.scenario, index), console_, board.recorder);
+    const VmConfig& config = board.scenario.vms.at(index);
+    std::vector<VmDiskDescription> descriptions;
+    for (std::size_t i = 0; i < config.disks.size(); ++i)
+        descriptions.push_back({disks.namespace_of(index, i),
+                                static_cast<std::uint8_t>(config.disks[i].lun),
+                                config.disks[i].writable == DiskAccess::read_only});
+    vmbus::ServerConfig server;
+    server.max_version = static_cast<vmbus::spec::Version>(config.vmbus.max_version);
+    bus_ = std::make_unique<VmBus>(root, *worker_, storage, board.recorder, server, descriptions);
     board.dispatcher.add(*this);
 }
 
@@ -54,7 +67,7 @@ void Vm::add_device_page(hv::PartitionId partition, std::uint64_t gpa,
     host_.add_mmio_window(partition, gpa, handler);
 }
 
-void Vm::vm_starting(hv::stack::RootVp&, hv::PartitionId) {}
+void Vm::vm_starting(hv::stack::RootVp& vp, hv::PartitionId) { bus_->start(vp); }
 
 void Vm::vm_ended(hv::stack::VmEnd how, sim::Time now, const std::string& detail) {
     switch (how) {
@@ -71,10 +84,42 @@ void Vm::notify_root(sim::Time now) {
     host_.hypervisor().root().vp(0)->receive(message, now);
 }
 
+/// The scenario's next event for this machine.
+const EventConfig* Vm::next_event() const {
+    const auto& events = board_.scenario.events;
+    for (std::size_t i = next_event_; i < events.size(); ++i) {
+        const std::string& name = events[i].vm;
+        if (name.empty() ? index_ == 0 : name == board_.scenario.vms[index_].name)
+            return &events[i];
+    }
+    return nullptr;
+}
+
+void Vm::take_events(sim::Time now) {
+    for (const EventConfig* event = next_event(); event != nullptr && event->at <= now;
+         event = next_event()) {
+        const auto number = static_cast<std::size_t>(event - board_.scenario.events.data());
+        next_event_ = number + 1;
+        const auto lun = static_cast<std::uint8_t>(event->lun);
+        if (event->action == EventAction::remove_disk) {
+            bus_->request_remove(lun);
+            continue;
+        }
+        // Without an image the disk that hung at the LUN from the start comes back.
+        std::uint32_t disk = disks_.namespace_of_event(number);
+        const auto& configured = board_.scenario.vms[index_].disks;
+        for (std::size_t i = 0; disk == 0 && i < configured.size(); ++i)
+            if (configured[i].lun == event->lun) disk = disks_.namespace_of(index_, i);
+        bus_->request_add({disk, lun, event->writable == DiskAccess::read_only});
+    }
+}
+
 sim::Time Vm::next_deadline() const noexcept {
     if (ended()) return sim::kNever;
     sim::Time deadline = sim::kNever;
-    if (board_.options.input != nullptr) deadline = board_.options.input->next_deadline(index_);
+    if (const EventConfig* event = next_event()) deadline = event->at;
+    if (board_.options.input != nullptr)
+        deadline = std::min(deadline, board_.options.input->next_deadline(index_));
     const sim::Time devices = worker_->next_deadline();
     if (devices > asked_) deadline = std::min(deadline, devices);
     return deadline;
@@ -82,6 +127,7 @@ sim::Time Vm::next_deadline() const noexcept {
 
 void Vm::advance_to(sim::Time now) {
     asked_ = now;
+    take_events(now);
     if (board_.options.input != nullptr)
         while (const auto byte = board_.options.input->next(index_, now)) worker_->type(*byte);
     notify_root(now);
