@@ -68,7 +68,7 @@ HvStatus Hypervisor::create_partition(Partition& parent, Partition*& created, si
     return HvStatus::success;
 }
 
-HvStatus Hypervisor::delete_partition(Partition& partition) {
+HvStatus Hypervisor::delete_partition(Partition& partition, sim::Time now) {
     if (partition.is_root()) return HvStatus::operation_denied;
     if (partition.active()) return HvStatus::invalid_partition_state;
     if (next_child(partition.id(), kInvalidPartition) != kInvalidPartition)
@@ -76,6 +76,7 @@ HvStatus Hypervisor::delete_partition(Partition& partition) {
     if (partition.pool().available() + partition.pool().in_use() != 0)
         return HvStatus::object_in_use;
     find(partition.parent())->pool().release(partition.parent_page_);
+    partition.set_state(PartitionState::deleted, now);
     partitions_.erase(partition.id());
     return HvStatus::success;
 }

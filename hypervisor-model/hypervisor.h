@@ -75,7 +75,7 @@ class Hypervisor final : public sim::StatisticsSource {
     /// Charges `parent`'s pool. `created` gets the new partition.
     HvStatus create_partition(Partition& parent, Partition*& created, sim::Time now);
     /// The partition is created or finalized, childless and its pool empty.
-    HvStatus delete_partition(Partition& partition);
+    HvStatus delete_partition(Partition& partition, sim::Time now);
     PartitionId next_child(PartitionId parent, PartitionId previous) const;
 
     void collect(sim::StatisticsSink& sink) const override;

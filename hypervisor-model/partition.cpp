@@ -160,23 +160,23 @@ HvStatus Partition::delete_vp(VpIndex index) {
     return HvStatus::success;
 }
 
-std::vector<VirtualProcessor*> Partition::vps() const {
-    std::vector<VirtualProcessor*> list;
-    for (const auto& vp : vps_)
-        if (vp) list.push_back(vp.get());
-    return list;
-}
-
 VirtualProcessor* Partition::vp_by_apic_id(std::uint32_t apic_id) noexcept {
-    for (const auto& vp : vps_)
-        if (vp && vp->apic_id() == apic_id) return vp.get();
+    // Mostly the two numbers are the same.
+    if (VirtualProcessor* same = vp(apic_id); same != nullptr && same->apic_id() == apic_id)
+        return same;
+    for (VirtualProcessor* vp : routed_)
+        if (vp->apic_id() == apic_id) return vp;
     return nullptr;
 }
 
 void Partition::rebuild_router() {
-    routed_ = vps();
+    routed_.clear();
     std::vector<apic::LocalApic*> apics;
-    for (VirtualProcessor* vp : routed_) apics.push_back(&vp->apic());
+    for (const auto& vp : vps_) {
+        if (!vp) continue;
+        routed_.push_back(vp.get());
+        apics.push_back(&vp->apic());
+    }
     router_ = apic::InterruptRouter(std::move(apics));
 }
 

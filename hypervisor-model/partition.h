@@ -21,7 +21,8 @@
 
 namespace hvsim::hv {
 
-enum class PartitionState : std::uint8_t { created, active, finalized };
+/// `deleted` occurs in the trace only.
+enum class PartitionState : std::uint8_t { created, active, finalized, deleted };
 
 /// Guest-visible interface of a partition; fixed once it is initialized.
 struct PartitionFeatures {
@@ -105,7 +106,7 @@ class Partition final : public apic::InterruptFabric,
         return index < vps_.size() ? vps_[index].get() : nullptr;
     }
     /// Existing processors, by index.
-    std::vector<VirtualProcessor*> vps() const;
+    const std::vector<VirtualProcessor*>& vps() const noexcept { return routed_; }
     std::uint32_t vp_count() const noexcept { return vp_count_; }
     VirtualProcessor* vp_by_apic_id(std::uint32_t apic_id) noexcept;
 
@@ -196,7 +197,7 @@ class Partition final : public apic::InterruptFabric,
     std::vector<std::unique_ptr<VirtualProcessor>> vps_;
     std::uint32_t vp_count_ = 0;
     apic::InterruptRouter router_;
-    std::vector<VirtualProcessor*> routed_;  // router index to processor
+    std::vector<VirtualProcessor*> routed_;  // existing processors, as the router numbers them
     std::map<PortId, Port> ports_;
     std::map<ConnectionId, Connection> connections_;
     InterceptTable intercepts_;

@@ -31,6 +31,8 @@ class ReferenceTime {
 
     /// Stops or restarts both clocks (partition property TimeFreeze). No time passes for the guest
     /// in between.
+    /// DEVIATION: the counts of virtual APIC timers go on; whoever freezes time also keeps the
+    /// processors from running.
     void set_frozen(bool frozen, sim::Time now);
     bool frozen() const noexcept { return frozen_; }
     /// Sets the reference time (partition property ReferenceTime, restore); the TSC keeps going.

@@ -31,7 +31,8 @@ HvStatus finalize_partition(Call& call, const hc::PartitionOnly& in) {
 HvStatus delete_partition(Call& call, const hc::PartitionOnly& in) {
     Partition* target = nullptr;
     const HvStatus status = target_partition(call, in.partition, Self::no, target);
-    return status == HvStatus::success ? call.hypervisor.delete_partition(*target) : status;
+    return status == HvStatus::success ? call.hypervisor.delete_partition(*target, call.now)
+                                       : status;
 }
 
 HvStatus get_partition_property(Call& call, const hc::GetProperty& in, hc::Value64& out) {
