@@ -135,9 +135,6 @@ CoreStop Core::run(sim::Time now, sim::Time deadline) {
         }
     }
     running_ = false;
-    if (result == CoreStop::deadline && this->now() > deadline_)
-        counters_.greatest_overshoot =
-            std::max(counters_.greatest_overshoot, this->now() - deadline_);
     return result;
 }
 
@@ -518,6 +515,18 @@ bool Core::peek_linear(std::uint64_t linear, std::span<std::uint8_t> out, mmu::A
     base_ = before;
     nested_fault_ = nested;
     return done;
+}
+
+std::size_t Core::peek_code(std::span<std::uint8_t> out) {
+    const std::uint64_t linear = code_mode().long64
+                                     ? rip()
+                                     : (segment(SegmentName::cs).base + rip()) & 0xffffffff;
+    const std::size_t in_page = std::min<std::size_t>(out.size(), 4096 - (linear & 0xfff));
+    if (!peek_linear(linear, out.first(in_page), mmu::Access::execute)) return 0;
+    if (in_page == out.size() ||
+        !peek_linear(linear + in_page, out.subspan(in_page), mmu::Access::execute))
+        return in_page;
+    return out.size();
 }
 
 CodeMode Core::code_mode() const {

@@ -58,6 +58,9 @@ bool MsrFile::read(std::uint32_t number, std::uint64_t& value) const noexcept {
             case msr::kFeatureControl: value = feature_control_; return virtualization_;
             case msr::kMiscEnable: value = misc_enable_; return true;
             case msr::kPlatformInfo: value = 0; return true;
+            case msr::kArchCapabilities:
+                value = kArchCapabilitiesValue;
+                return (model_.features_7_edx & 1u << 29) != 0;
             default: break;
         }
         if (virtualization_ && number >= msr::kVmxBasic && number <= msr::kVmxLast)

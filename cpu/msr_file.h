@@ -11,7 +11,7 @@ namespace hvsim::cpu {
 /// MSR numbers (SDM 4 table 2-2; APM 2 appendix A).
 namespace msr {
 inline constexpr std::uint32_t kTsc = 0x10, kApicBase = 0x1b, kFeatureControl = 0x3a,
-                               kTscAdjust = 0x3b, kBiosUpdateSignature = 0x8b, kMtrrCap = 0xfe,
+                               kTscAdjust = 0x3b, kBiosUpdateSignature = 0x8b, kMtrrCap = 0xfe, kArchCapabilities = 0x10a,
                                kSysenterCs = 0x174, kSysenterEsp = 0x175, kSysenterEip = 0x176,
                                kMcgCap = 0x179, kMcgStatus = 0x17a, kMiscEnable = 0x1a0,
                                kDebugCtl = 0x1d9, kMtrrPhysBase0 = 0x200, kMtrrPhysMask9 = 0x213,
@@ -29,6 +29,13 @@ inline constexpr std::uint32_t kTsc = 0x10, kApicBase = 0x1b, kFeatureControl = 
 }
 
 inline constexpr std::uint64_t kPatReset = 0x0007040600070406;  // SDM 3A 12.12.4
+
+/// IA32_ARCH_CAPABILITIES of processors that announce it (SDM 4 table 2-2): RDCL_NO, L1D flush at
+/// entry not needed, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO, the MMIO stale-data ones, GDS_NO,
+/// RFDS_NO. The modelled processor speculates nothing.
+inline constexpr std::uint64_t kArchCapabilitiesValue =
+    1u << 0 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 | 1u << 13 | 1u << 14 | 1u << 15 |
+    1u << 26 | 1u << 27;
 
 /// True when every byte is a memory type that IA32_PAT may hold (SDM 3A 12.12.2).
 bool is_valid_pat(std::uint64_t value) noexcept;

@@ -12,7 +12,7 @@ namespace {
 
 const cpu::Model& model_of(const Scenario& scenario) {
     const cpu::Model* model =
-        cpu::find_model(scenario.host.vendor == Vendor::intel ? "intel-skylake" : "amd-rome");
+        cpu::find_model(scenario.host.vendor == Vendor::intel ? "intel-cascadelake" : "amd-rome");
     SIM_ASSERT(model != nullptr);
     return *model;
 }

@@ -23,6 +23,8 @@ constexpr std::uint32_t kCommon1Ecx = kSse3 | kPclmul | kSsse3 | kCx16 | kSse41 
 // left out: the engine either lacks it or would take its data from the host.
 constexpr std::uint32_t kFsgsbase = 1u << 0, kSmep = 1u << 7, kErms = 1u << 9, kSmap = 1u << 20;
 constexpr std::uint32_t kCommon7Ebx = kFsgsbase | kSmep | kErms | kSmap;
+// CPUID.7.0:EDX: IA32_ARCH_CAPABILITIES exists and says which side channels the processor has not.
+constexpr std::uint32_t kArchCapabilities = 1u << 29;
 // CPUID.80000001H: LAHF, SVM / SYSCALL, NX, 1 GiB pages, RDTSCP, LM
 constexpr std::uint32_t kLahf = 1u << 0, kSvm = 1u << 2, kCr8Legacy = 1u << 4;
 constexpr std::uint32_t kSyscall = 1u << 11, kNx = 1u << 20, kPage1G = 1u << 26, kRdtscp = 1u << 27,
@@ -39,9 +41,12 @@ constexpr std::array kModels{
     Model{"intel-skylake", Vendor::intel, "Intel(R) Xeon(R) Platinum 8171M CPU @ 2.60GHz",
           0x00050654, 46, 48, 25'000'000, kCommon1Ecx | kVmx | kTscDeadline, kBaseline1Edx,
           kCommon7Ebx, 0, 0, kLahf, kCommonExtEdx},
+    Model{"intel-cascadelake", Vendor::intel, "Intel(R) Xeon(R) Platinum 8272CL CPU @ 2.60GHz",
+          0x00050657, 46, 48, 25'000'000, kCommon1Ecx | kVmx | kTscDeadline, kBaseline1Edx,
+          kCommon7Ebx, 0, kArchCapabilities, kLahf, kCommonExtEdx},
     Model{"intel-icelake", Vendor::intel, "Intel(R) Xeon(R) Platinum 8370C CPU @ 2.80GHz",
           0x000606a6, 46, 48, 25'000'000, kCommon1Ecx | kVmx | kTscDeadline, kBaseline1Edx,
-          kCommon7Ebx, 0, 0, kLahf, kCommonExtEdx},
+          kCommon7Ebx, 0, kArchCapabilities, kLahf, kCommonExtEdx},
     Model{"amd-naples", Vendor::amd, "AMD EPYC 7551 32-Core Processor", 0x00800f12, 48, 48, 0,
           kCommon1Ecx, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy, kAmdExtEdx},
     Model{"amd-rome", Vendor::amd, "AMD EPYC 7452 32-Core Processor", 0x00830f10, 48, 48, 0,
