@@ -150,6 +150,9 @@ HvStatus Partition::delete_vp(VpIndex index) {
     VirtualProcessor* old = vp(index);
     if (old == nullptr) return HvStatus::invalid_vp_index;
     old->remove_overlays();
+    // Its messages end with it; their buffers are free again.
+    for (const PortId id : old->synic().waiting_ports())
+        if (Port* source = port(id)) --source->waiting;
     hypervisor_.services().backend.destroy_vp(*old);
     const VpPages pages = old->pages();
     vps_[index].reset();

@@ -75,6 +75,14 @@ void Synic::drop_port(PortId port) {
             queue, [&](const Queued& entry) { return !entry.timer && entry.port == port; });
 }
 
+std::vector<PortId> Synic::waiting_ports() const {
+    std::vector<PortId> ports;
+    for (const std::deque<Queued>& queue : queues_)
+        for (const Queued& entry : queue)
+            if (entry.port != 0) ports.push_back(entry.port);
+    return ports;
+}
+
 bool Synic::messages_enabled(unsigned sint) const noexcept {
     return msr::enabled(scontrol_) && msr::enabled(simp_) &&
            (sints_[sint] & msr::Sint::kMasked) == 0;

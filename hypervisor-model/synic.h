@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "hypervisor-model/spec/msr.h"
 #include "hypervisor-model/spec/synic.h"
@@ -63,6 +64,8 @@ class Synic {
     /// Takes a timer's waiting message out again.
     void cancel_timer(unsigned timer);
     void drop_port(PortId port);
+    /// Ports of the messages that wait, one entry a message.
+    std::vector<PortId> waiting_ports() const;
     /// Messages of `port` that wait for the guest.
     std::size_t queued_for(unsigned sint) const noexcept { return queues_[sint].size(); }
     bool anything_queued() const noexcept { return queued_ != 0; }

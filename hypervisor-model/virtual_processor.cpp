@@ -75,11 +75,11 @@ bool VirtualProcessor::runnable(sim::Time) const {
     return (!idle_ && !context().halted()) || has_wake_event();
 }
 
+// DEVIATION: SMIs and ExtINT requests are kept by the APIC, but there is neither SMM nor an 8259
+// here that would end them; they wake nobody, or a guest that asks for one could never halt again.
 bool VirtualProcessor::has_wake_event() const {
-    if (nmi_pending() || init_pending() || apic_.has_smi_pending() ||
-        context().has_pending_injection())
-        return true;
-    if (!pending_vector() && !apic_.ext_int_requested()) return false;
+    if (nmi_pending() || init_pending() || context().has_pending_injection()) return true;
+    if (!pending_vector()) return false;
     // GUEST_IDLE ends by any interrupt, HLT by one that can be taken (TLFS 10.1.4, SDM 2A HLT).
     return idle_ || (context().rflags() & kInterruptFlag) != 0;
 }

@@ -481,3 +481,17 @@ TEST_CASE("statistics name what happened") {
     CHECK(sink.values.at("hv.partition2.vp0.vector.0x44") == 1);
     CHECK(sink.values.at("hv.partition2.gpa.mapped") == Machine::kChildPages);
 }
+
+TEST_CASE("an SMI that nobody takes does not keep a processor awake") {
+    Machine m;
+    VirtualProcessor& vp = *m.make_child().vp(0);
+    m.enable_apic(vp);
+    vp.mmio_apic_write(0x350, 4, 0x2700, m.now);       // LINT0: ExtINT, active low, unmasked
+    vp.mmio_apic_write(0x300, 4, 0x0008'4200, m.now);  // SMI to all
+    m.context(vp).halted_ = true;
+    CHECK_FALSE(vp.runnable(m.now));
+    apic::InterruptMessage nmi;
+    nmi.delivery_mode = apic::DeliveryMode::nmi;
+    vp.receive(nmi, m.now);
+    CHECK(vp.runnable(m.now));
+}

@@ -366,3 +366,24 @@ TEST_CASE("a message to a port of any processor goes to one that is ready") {
     CHECK(w.m.simple(0x5c, post(3, 0x66)) == HvStatus::success);
     CHECK(w.m.slot(*w.child.vp(1), 2).payload[0] == 0x66);
 }
+
+TEST_CASE("messages that wait for a deleted processor free their port's buffers") {
+    Wired w;
+    CHECK(w.m.simple(0x95,
+                     hc::CreatePort{.port_partition = w.child.id(),
+                                    .port = 3,
+                                    .connection_partition = kSelfPartition,
+                                    .info = {.type = 1, .target_sint = 4, .target_vp = kAnyVp}}) ==
+          HvStatus::success);
+    CHECK(w.m.simple(0x96, hc::ConnectPort{.connection_partition = kSelfPartition,
+                                           .connection = 3,
+                                           .port_partition = w.child.id(),
+                                           .port = 3,
+                                           .info = {.type = 1}}) == HvStatus::success);
+    CHECK(w.m.simple(0x5c, post(3)) == HvStatus::success);  // SINT4 is masked everywhere
+    CHECK(w.child.port(3)->waiting == 1);
+    CHECK(w.m.simple(0x4f, hc::VpOnly{w.child.id(), 0, 0}) == HvStatus::success);
+    CHECK(w.child.port(3)->waiting == 0);
+    CHECK(w.m.simple(0x4f, hc::VpOnly{w.child.id(), 1, 0}) == HvStatus::success);
+    CHECK(w.m.simple(0x5c, post(3)) == HvStatus::invalid_vp_state);
+}
