@@ -58,6 +58,7 @@ bool MsrFile::read(std::uint32_t number, std::uint64_t& value) const noexcept {
             case msr::kFeatureControl: value = feature_control_; return virtualization_;
             case msr::kMiscEnable: value = misc_enable_; return true;
             case msr::kPlatformInfo: value = 0; return true;
+            case msr::kSpecCtrl: value = spec_ctrl_; return has_ibrs();
             case msr::kArchCapabilities:
                 value = kArchCapabilitiesValue;
                 return (model_.features_7_edx & 1u << 29) != 0;
@@ -142,6 +143,11 @@ bool MsrFile::write(std::uint32_t number, std::uint64_t value) noexcept {
             feature_control_ = value;
             return true;
         case msr::kMiscEnable: misc_enable_ = value; return true;
+        case msr::kSpecCtrl:  // IBRS, STIBP, SSBD
+            if (!has_ibrs() || (value & ~std::uint64_t{7}) != 0) return false;
+            spec_ctrl_ = value;
+            return true;
+        case msr::kPredCmd: return has_ibrs() && (value & ~std::uint64_t{1}) == 0;
         default: return false;
     }
 }

@@ -10,7 +10,7 @@ namespace hvsim::cpu {
 
 /// MSR numbers (SDM 4 table 2-2; APM 2 appendix A).
 namespace msr {
-inline constexpr std::uint32_t kTsc = 0x10, kApicBase = 0x1b, kFeatureControl = 0x3a,
+inline constexpr std::uint32_t kTsc = 0x10, kApicBase = 0x1b, kFeatureControl = 0x3a, kSpecCtrl = 0x48, kPredCmd = 0x49,
                                kTscAdjust = 0x3b, kBiosUpdateSignature = 0x8b, kMtrrCap = 0xfe, kArchCapabilities = 0x10a,
                                kSysenterCs = 0x174, kSysenterEsp = 0x175, kSysenterEip = 0x176,
                                kMcgCap = 0x179, kMcgStatus = 0x17a, kMiscEnable = 0x1a0,
@@ -30,12 +30,12 @@ inline constexpr std::uint32_t kTsc = 0x10, kApicBase = 0x1b, kFeatureControl = 
 
 inline constexpr std::uint64_t kPatReset = 0x0007040600070406;  // SDM 3A 12.12.4
 
-/// IA32_ARCH_CAPABILITIES of processors that announce it (SDM 4 table 2-2): RDCL_NO, L1D flush at
-/// entry not needed, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO, the MMIO stale-data ones, GDS_NO,
-/// RFDS_NO. The modelled processor speculates nothing.
+/// IA32_ARCH_CAPABILITIES of processors that announce it (SDM 4 table 2-2): RDCL_NO, IBRS_ALL, L1D
+/// flush at entry not needed, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO, the MMIO stale-data ones,
+/// BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO, ITS_NO. The modelled processor speculates nothing.
 inline constexpr std::uint64_t kArchCapabilitiesValue =
-    1u << 0 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 | 1u << 13 | 1u << 14 | 1u << 15 |
-    1u << 26 | 1u << 27;
+    1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 | 1u << 13 | 1u << 14 |
+    1u << 15 | 1u << 20 | 1u << 24 | 1u << 26 | 1u << 27 | std::uint64_t{1} << 62;
 
 /// True when every byte is a memory type that IA32_PAT may hold (SDM 3A 12.12.2).
 bool is_valid_pat(std::uint64_t value) noexcept;
@@ -53,6 +53,7 @@ class MsrFile {
     std::uint64_t vm_hsave_pa() const noexcept { return vm_hsave_pa_; }
 
   private:
+    bool has_ibrs() const noexcept { return (model_.features_7_edx & 1u << 26) != 0; }
     bool write_mtrr(std::uint32_t msr, std::uint64_t value) noexcept;
     bool write_amd(std::uint32_t msr, std::uint64_t value) noexcept;
 
@@ -63,7 +64,7 @@ class MsrFile {
     std::uint64_t mtrr_def_type_ = 0;
     std::array<std::uint64_t, 20> mtrr_variable_{};
     std::array<std::uint64_t, 11> mtrr_fixed_{};
-    std::uint64_t mcg_status_ = 0;
+    std::uint64_t mcg_status_ = 0, spec_ctrl_ = 0;
     std::uint64_t vm_cr_ = 0, vm_hsave_pa_ = 0, hwcr_ = 0, syscfg_ = 0;
 };
 

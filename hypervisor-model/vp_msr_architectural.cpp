@@ -2,6 +2,7 @@
 // MTRRs and the small ones that operating systems look at (SDM 4; APM 2 appendix A).
 #include <array>
 
+#include "cpu/msr_file.h"
 #include "hypervisor-model/hypervisor.h"
 #include "hypervisor-model/spec/x86_msr.h"
 #include "hypervisor-model/vp_msr_table.h"
@@ -159,9 +160,8 @@ MsrResult write_flush_cmd(Vp& vp, unsigned, std::uint64_t, Time) {
     return checked(leaf7_edx(vp, kFlushL1d));
 }
 MsrResult read_arch_capabilities(Vp& vp, unsigned, Time) {
-    // RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, MDS_NO, TAA_NO: nothing leaks in this processor.
-    constexpr std::uint64_t kNothingLeaks = 1u | 1u << 1 | 1u << 3 | 1u << 5 | 1u << 8;
-    return leaf7_edx(vp, kArchCapabilities) ? MsrResult::of(kNothingLeaks) : MsrResult::fault();
+    return leaf7_edx(vp, kArchCapabilities) ? MsrResult::of(cpu::kArchCapabilitiesValue)
+                                            : MsrResult::fault();
 }
 
 MsrResult read_tsc(Vp& vp, unsigned, Time now) {

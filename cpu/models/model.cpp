@@ -23,8 +23,9 @@ constexpr std::uint32_t kCommon1Ecx = kSse3 | kPclmul | kSsse3 | kCx16 | kSse41 
 // left out: the engine either lacks it or would take its data from the host.
 constexpr std::uint32_t kFsgsbase = 1u << 0, kSmep = 1u << 7, kErms = 1u << 9, kSmap = 1u << 20;
 constexpr std::uint32_t kCommon7Ebx = kFsgsbase | kSmep | kErms | kSmap;
-// CPUID.7.0:EDX: IA32_ARCH_CAPABILITIES exists and says which side channels the processor has not.
-constexpr std::uint32_t kArchCapabilities = 1u << 29;
+// CPUID.7.0:EDX: IBRS; IA32_ARCH_CAPABILITIES exists and says which side channels the processor has
+// not.
+constexpr std::uint32_t kArchCapabilities = 1u << 26 | 1u << 29;
 // CPUID.80000001H: LAHF, SVM / SYSCALL, NX, 1 GiB pages, RDTSCP, LM
 constexpr std::uint32_t kLahf = 1u << 0, kSvm = 1u << 2, kCr8Legacy = 1u << 4;
 constexpr std::uint32_t kSyscall = 1u << 11, kNx = 1u << 20, kPage1G = 1u << 26, kRdtscp = 1u << 27,
