@@ -148,10 +148,12 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     /// false on a fault (no side effect on the fault state, no cost).
     bool peek_linear(std::uint64_t linear, std::span<std::uint8_t> out,
                      mmu::Access access = mmu::Access::read);
+    std::size_t peek_code(std::span<std::uint8_t> out) override;
 
     sim::Subject& subject() noexcept override { return subject_; }
     const Model& model() const noexcept { return *model_; }
     engine::Engine& engine() noexcept { return *engine_; }
+    std::uint64_t code_bytes() const noexcept { return engine_->code_bytes(); }
     apic::LocalApic* local_apic() noexcept override { return apic_; }
 
     struct Counters {

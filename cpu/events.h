@@ -72,6 +72,8 @@ struct Action {
         std::uint16_t port = 0;
         std::uint8_t size = 0;
         bool in = false, string = false, rep = false, immediate = false;
+        std::uint8_t address_bits = 64;  ///< INS, OUTS: size of the address,
+        std::uint8_t segment = 0;        ///< and its segment, hardware encoding
     } io;
     Event event;                              ///< exception, external_interrupt
     const mmu::NestedFault* fault = nullptr;  ///< nested_page_fault

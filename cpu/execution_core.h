@@ -1,6 +1,8 @@
 #pragma once
 // What the virtualization extensions and the host software need of a core, whether an engine runs
 // guest code in it or modelled software runs as native tasks.
+#include <span>
+
 #include "apic/local_apic.h"
 #include "cpu/arch_state.h"
 #include "cpu/events.h"
@@ -47,6 +49,9 @@ class ExecutionCore : public ArchState {
     /// Drops cached translations of both stages.
     virtual void invalidate_nested() = 0;
     virtual void set_optional_intercepts(const engine::OptionalIntercepts& intercepts) = 0;
+
+    /// Copies code bytes at RIP, as far as they can be fetched; how many. Without effect or cost.
+    virtual std::size_t peek_code(std::span<std::uint8_t>) { return 0; }
 
     /// The local APIC of the processor that the core runs on.
     virtual apic::LocalApic* local_apic() noexcept = 0;

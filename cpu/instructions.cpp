@@ -233,6 +233,12 @@ void Instructions::io(const engine::Intercept& intercept) {
     action.io.string = in.opcode >= 0x6c && in.opcode <= 0x6f;
     action.io.rep = action.io.string && (in.rep || in.repne);
     action.io.immediate = in.opcode >= 0xe4 && in.opcode <= 0xe7;
+    action.io.address_bits = static_cast<std::uint8_t>(in.address_bits);
+    if (action.io.string)  // INS writes through ES, OUTS reads through DS or an override
+        action.io.segment = static_cast<std::uint8_t>(
+            action.io.in ? SegmentName::es
+            : in.segment_override >= 0 ? static_cast<SegmentName>(in.segment_override)
+                                       : SegmentName::ds);
     if (!io_permitted(action.io.port, action.io.size)) return core_.raise(kGP);
     const std::uint64_t mask = action.io.size == 4   ? 0xffffffff
                                : action.io.size == 2 ? 0xffff

@@ -1,0 +1,130 @@
+// The consistency checks of VMRUN. Each rule has a number of its own, its section, the field that it is
+// about and what it demands; the first broken one is reported.
+#include "cpu/descriptor.h"
+#include "cpu/msr_file.h"
+#include "cpu/svm/guest.h"
+
+namespace hvsim::cpu::svm {
+namespace {
+
+/// Collects the first broken rule.
+class Rules {
+  public:
+    explicit Rules(EntryFailure& failure) : failure_(failure) {}
+
+    /// Rule `number` of `section`: `holds`, or else the field at `offset` is to blame.
+    void demand(std::uint32_t number, std::string_view section, std::uint16_t offset,
+                std::uint64_t value, bool holds, std::string_view text) {
+        if (holds || failed_) return;
+        failed_ = true;
+        failure_ = {number, section, text, offset, value};
+    }
+    bool passed() const noexcept { return !failed_; }
+
+  private:
+    EntryFailure& failure_;
+    bool failed_ = false;
+};
+
+constexpr std::uint64_t kCr4Valid = cr4::kVME | cr4::kPVI | cr4::kTSD | cr4::kDE | cr4::kPSE |
+                                    cr4::kPAE | cr4::kMCE | cr4::kPGE | cr4::kPCE |
+                                    cr4::kOSFXSR | cr4::kOSXMMEXCPT | cr4::kFSGSBASE |
+                                    cr4::kOSXSAVE | cr4::kSMEP | cr4::kSMAP;
+constexpr std::uint64_t kEferValid =
+    efer::kSCE | efer::kLME | efer::kLMA | efer::kNXE | efer::kSVME;
+
+void check_registers(Rules& rules, const SaveImage& state, unsigned physical_bits) {
+    constexpr std::string_view kSection = "15.5.1";
+    const std::uint64_t efer_value = state.get(vmcb::EFER);
+    const std::uint64_t cr0 = state.get(vmcb::CR0), cr4 = state.get(vmcb::CR4);
+    const auto of = [&](std::uint32_t number, FieldAt<std::uint64_t> field, bool holds,
+                        std::string_view text) {
+        rules.demand(number, kSection, field.offset, state.get(field), holds, text);
+    };
+    of(101, vmcb::EFER, (efer_value & efer::kSVME) != 0, "EFER.SVME 1");
+    of(102, vmcb::CR0, (cr0 & cr0::kCD) || !(cr0 & cr0::kNW), "NW 0 where CD is 0");
+    of(103, vmcb::CR0, cr0 >> 32 == 0, "bits 63:32 0");
+    const bool long_mode = (efer_value & efer::kLME) && (cr0 & cr0::kPG);
+    of(104, vmcb::CR3, !long_mode || state.get(vmcb::CR3) >> physical_bits == 0,
+       "bits above the physical-address width 0");
+    of(105, vmcb::CR4, (cr4 & ~kCr4Valid) == 0, "reserved bits 0");
+    of(106, vmcb::DR6, state.get(vmcb::DR6) >> 32 == 0, "bits 63:32 0");
+    of(107, vmcb::DR7, state.get(vmcb::DR7) >> 32 == 0, "bits 63:32 0");
+    of(108, vmcb::EFER, (efer_value & ~kEferValid) == 0, "reserved bits 0");
+    of(109, vmcb::CR4, !long_mode || (cr4 & cr4::kPAE), "PAE 1 where EFER.LME and CR0.PG are 1");
+    of(110, vmcb::CR0, !long_mode || (cr0 & cr0::kPE), "PE 1 where EFER.LME and CR0.PG are 1");
+    const std::uint16_t cs = state.get(vmcb::CS_ATTRIB);
+    rules.demand(111, kSection, vmcb::CS_ATTRIB.offset, cs,
+                 !long_mode || !(cr4 & cr4::kPAE) || !attrib::L::test(cs) || !attrib::DB::test(cs),
+                 "CS.L and CS.D not both 1 in long mode");
+}
+
+void check_controls(Rules& rules, const Controls& controls, unsigned physical_bits) {
+    constexpr std::string_view kSection = "15.5.1";
+    rules.demand(120, kSection, vmcb::INTERCEPT_MISC2.offset, controls.misc[1],
+                 controls.intercepts(ExitCode::VMRUN), "the VMRUN intercept");
+    // Bits 11:0 of both addresses are ignored.
+    const auto inside = [physical_bits](std::uint64_t base, std::uint64_t bytes) {
+        const std::uint64_t end = std::uint64_t{1} << physical_bits;
+        base &= ~std::uint64_t{0xfff};
+        return base < end && bytes <= end - base;
+    };
+    rules.demand(121, kSection, vmcb::IOPM_BASE_PA.offset, controls.iopm,
+                 !controls.intercepts(ExitCode::IOIO) || inside(controls.iopm, kIopmBytes),
+                 "a map within the physical address space");
+    rules.demand(122, kSection, vmcb::MSRPM_BASE_PA.offset, controls.msrpm,
+                 !controls.intercepts(ExitCode::MSR) || inside(controls.msrpm, kMsrpmBytes),
+                 "a map within the physical address space");
+    rules.demand(123, kSection, vmcb::GUEST_ASID.offset, controls.asid, controls.asid != 0,
+                 "an ASID other than 0");
+}
+
+void check_nested_paging(Rules& rules, const Controls& controls, const SaveImage& state,
+                         unsigned physical_bits) {
+    rules.demand(130, "15.34", vmcb::NESTED_CONTROL.offset, controls.nested,
+                 !nested_control::SEV::test(controls.nested) &&
+                     !nested_control::SEV_ES::test(controls.nested),
+                 "no encrypted guest: this processor has no SEV");
+    if (!nested_control::NP_ENABLE::test(controls.nested)) return;
+    constexpr std::string_view kSection = "15.25.4";
+    rules.demand(131, kSection, vmcb::N_CR3.offset, controls.n_cr3,
+                 controls.n_cr3 >> physical_bits == 0, "bits above the physical-address width 0");
+    const std::uint64_t pat = state.get(vmcb::G_PAT);
+    rules.demand(132, kSection, vmcb::G_PAT.offset, pat, is_valid_pat(pat),
+                 "memory types that a PAT may hold");
+}
+
+}  // namespace
+
+bool check_event(const Controls& controls, EntryFailure& failure) {
+    Rules rules(failure);
+    rules.demand(140, "15.16.2", vmcb::TLB_CONTROL.offset, controls.tlb_control,
+                 controls.tlb_control == tlb_control::kNothing ||
+                     controls.tlb_control == tlb_control::kFlushAll ||
+                     controls.tlb_control == tlb_control::kFlushAsid ||
+                     controls.tlb_control == tlb_control::kFlushAsidNonGlobal,
+                 "an encoding that is not reserved");
+    const std::uint64_t info = controls.event_injection;
+    if (event::V::test(info)) {
+        const std::uint64_t type = event::TYPE::get(info), vector = event::VECTOR::get(info);
+        rules.demand(141, "15.20", vmcb::EVENTINJ.offset, info,
+                     type == event::kInterrupt || type == event::kNmi ||
+                         type == event::kException || type == event::kSoftwareInterrupt,
+                     "a type that is not reserved");
+        rules.demand(142, "15.20", vmcb::EVENTINJ.offset, info,
+                     type != event::kException || (vector < 32 && vector != kNmi),
+                     "a vector that belongs to an exception");
+    }
+    return rules.passed();
+}
+
+bool check_state(const Controls& controls, const SaveImage& state, unsigned physical_bits,
+                 EntryFailure& failure) {
+    Rules rules(failure);
+    check_registers(rules, state, physical_bits);
+    check_controls(rules, controls, physical_bits);
+    check_nested_paging(rules, controls, state, physical_bits);
+    return rules.passed();
+}
+
+}  // namespace hvsim::cpu::svm

@@ -1,0 +1,374 @@
+#include "cpu/svm/guest.h"
+
+#include <cstring>
+#include <span>
+
+#include "cpu/descriptor.h"
+#include "cpu/msr_file.h"
+#include "sim/error.h"
+
+namespace hvsim::cpu::svm {
+namespace {
+
+struct Range {
+    std::uint16_t offset, length;
+};
+/// Fields of the save area that one clean bit stands for (APM 2 15.15.3).
+struct Group {
+    std::uint32_t clean;
+    std::span<const Range> ranges;
+};
+
+// Not a clean bit: RFLAGS, RIP, RSP and RAX are never cached.
+constexpr std::uint32_t kAlways = 1u << 31;
+
+constexpr Range kAlwaysRanges[] = {{0x570, 16}, {0x5d8, 8}, {0x5f8, 8}};
+constexpr Range kSegmentRanges[] = {{0x400, 64}, {0x4cb, 1}};
+constexpr Range kTableRanges[] = {{0x460, 16}, {0x480, 16}};
+constexpr Range kControlRanges[] = {{0x4d0, 8}, {0x548, 24}};
+constexpr Range kDebugRanges[] = {{0x560, 16}};
+constexpr Range kCr2Ranges[] = {{0x640, 8}};
+constexpr Range kPatRanges[] = {{0x668, 8}};
+constexpr Group kGroups[] = {
+    {kAlways, kAlwaysRanges},
+    {clean::kSegments, kSegmentRanges},
+    {clean::kDescriptorTables, kTableRanges},
+    {clean::kControlRegisters, kControlRanges},
+    {clean::kDebugRegisters, kDebugRanges},
+    {clean::kCr2, kCr2Ranges},
+    {clean::kNestedPaging, kPatRanges},
+};
+
+struct SegmentFields {
+    FieldAt<std::uint16_t> selector, attributes;
+    FieldAt<std::uint32_t> limit;
+    FieldAt<std::uint64_t> base;
+};
+constexpr SegmentFields segment_at(std::uint16_t offset) {
+    const auto plus = [offset](unsigned n) { return static_cast<std::uint16_t>(offset + n); };
+    return {{plus(0)}, {plus(2)}, {plus(4)}, {plus(8)}};
+}
+
+/// ES, CS, SS, DS: VMRUN's; in the order of their encodings.
+constexpr SegmentFields run_segment(unsigned index) {
+    return segment_at(static_cast<std::uint16_t>(kStateSaveArea + kSegmentStride * index));
+}
+
+struct LoadedSegment {
+    SegmentName name;
+    SegmentFields fields;
+};
+constexpr LoadedSegment kLoadedSegments[] = {
+    {SegmentName::fs, segment_at(vmcb::FS_SELECTOR.offset)},
+    {SegmentName::gs, segment_at(vmcb::GS_SELECTOR.offset)},
+    {SegmentName::ldtr, segment_at(vmcb::LDTR_SELECTOR.offset)},
+    {SegmentName::tr, segment_at(vmcb::TR_SELECTOR.offset)},
+};
+struct LoadedMsr {
+    std::uint32_t msr;
+    FieldAt<std::uint64_t> field;
+};
+constexpr LoadedMsr kLoadedMsrs[] = {
+    {msr::kStar, vmcb::STAR},
+    {msr::kLstar, vmcb::LSTAR},
+    {msr::kCstar, vmcb::CSTAR},
+    {msr::kFmask, vmcb::SFMASK},
+    {msr::kKernelGsBase, vmcb::KERNEL_GS_BASE},
+    {msr::kSysenterCs, vmcb::SYSENTER_CS},
+    {msr::kSysenterEsp, vmcb::SYSENTER_ESP},
+    {msr::kSysenterEip, vmcb::SYSENTER_EIP},
+};
+
+template <typename T, typename U>
+bool replace(T& old, U value) {
+    if (old == value) return false;
+    old = value;
+    return true;
+}
+
+template <typename Source>
+Segment read_segment(const Source& source, const SegmentFields& fields) {
+    return {source.get(fields.selector), source.get(fields.limit), source.get(fields.base),
+            rights_from_attrib(source.get(fields.attributes))};
+}
+template <typename Target>
+void write_segment(Target& target, const SegmentFields& fields, const Segment& segment) {
+    target.set(fields.selector, segment.selector);
+    target.set(fields.attributes, attrib_from_rights(segment.access_rights));
+    target.set(fields.limit, segment.limit);
+    target.set(fields.base, segment.base);
+}
+
+}  // namespace
+
+std::uint32_t rights_from_attrib(std::uint16_t attributes) noexcept {
+    const auto rights = static_cast<std::uint32_t>(attrib::LOW::get(attributes) |
+                                                   attrib::HIGH::get(attributes) << 12);
+    return attrib::P::test(attributes) ? rights : ar::UNUSABLE::set(rights, 1);
+}
+
+std::uint16_t attrib_from_rights(std::uint32_t rights) noexcept {
+    auto attributes = static_cast<std::uint16_t>((rights & 0xff) | (rights >> 12 & 0xf) << 8);
+    return ar::UNUSABLE::test(rights) ? attrib::P::set(attributes, 0) : attributes;
+}
+
+Guest::Guest(std::uint64_t address, ExecutionCore& core, HostSoftware& host,
+             std::uint8_t physical_bits)
+    : vmcb_(core.ram(), address), core_(core), host_(host), physical_bits_(physical_bits) {
+    SIM_ASSERT(core.ram().contains(address, kVmcbSize) && address % kVmcbSize == 0);
+    stage_.ram = &core_.ram();
+    stage_.kind = mmu::SecondStageKind::npt;
+    stage_.maxphyaddr = physical_bits_;
+    stage_.tlb = &core_.nested_tlb();
+}
+
+// --- VMRUN ---
+
+/// Reads the control area but for what a clean bit says is cached. True: something differs from
+/// the last VMRUN.
+bool Guest::load_controls(std::uint32_t clean) {
+    bool changed = false;
+    const auto take = [&](auto& old, auto field) { changed |= replace(old, vmcb_.get(field)); };
+    if (!(clean & clean::kIntercepts)) {
+        take(controls_.cr_reads, vmcb::INTERCEPT_CR_READS);
+        take(controls_.cr_writes, vmcb::INTERCEPT_CR_WRITES);
+        take(controls_.dr_reads, vmcb::INTERCEPT_DR_READS);
+        take(controls_.dr_writes, vmcb::INTERCEPT_DR_WRITES);
+        take(controls_.exceptions, vmcb::INTERCEPT_EXCEPTIONS);
+        take(controls_.misc[0], vmcb::INTERCEPT_MISC1);
+        take(controls_.misc[1], vmcb::INTERCEPT_MISC2);
+        take(controls_.misc[2], vmcb::INTERCEPT_MISC3);
+        controls_.tsc_offset = vmcb_.get(vmcb::TSC_OFFSET);
+    }
+    if (!(clean & clean::kPermissionMaps)) {
+        take(controls_.iopm, vmcb::IOPM_BASE_PA);
+        take(controls_.msrpm, vmcb::MSRPM_BASE_PA);
+    }
+    if (!(clean & clean::kAsid)) take(controls_.asid, vmcb::GUEST_ASID);
+    if (!(clean & clean::kTpr)) controls_.vintr = vmcb_.get(vmcb::VINTR);
+    if (!(clean & clean::kNestedPaging)) {
+        take(controls_.nested, vmcb::NESTED_CONTROL);
+        take(controls_.n_cr3, vmcb::N_CR3);
+    }
+    controls_.tlb_control = vmcb_.get(vmcb::TLB_CONTROL);
+    controls_.event_injection = vmcb_.get(vmcb::EVENTINJ);
+    return changed;
+}
+
+void Guest::controls_changed(std::uint32_t old_asid, std::uint64_t old_n_cr3) {
+    paged_ = nested_control::NP_ENABLE::test(controls_.nested);
+    stage_.root = controls_.n_cr3;
+    // The core tags nothing with an ASID: another one, or other tables, begin without translations.
+    if (controls_.asid != old_asid || controls_.n_cr3 != old_n_cr3) core_.invalidate_nested();
+    const auto any = [this](std::initializer_list<ExitCode> codes) {
+        bool found = false;
+        for (const ExitCode code : codes) found |= controls_.intercepts(code);
+        return found;
+    };
+    engine::OptionalIntercepts optional;
+    // SMSW reads CR0 past visible_cr(), which is what it should do here: nothing is shadowed.
+    optional.cr0_read = sim::bit(controls_.cr_reads, 0);
+    optional.cr3_read = sim::bit(controls_.cr_reads, 3);
+    optional.cr4_read = sim::bit(controls_.cr_reads, 4);
+    optional.cr3_write = sim::bit(controls_.cr_writes, 3);
+    optional.pause = any({ExitCode::PAUSE});
+    optional.descriptor_reads = any({ExitCode::IDTR_READ, ExitCode::GDTR_READ, ExitCode::LDTR_READ,
+                                     ExitCode::TR_READ});
+    // DEVIATION: PUSHF, POPF and IRET run in the engine and never exit.
+    core_.set_optional_intercepts(optional);
+}
+
+/// Reads the save area but for what `clean` says is cached; returns the groups that differ from
+/// what the processor holds.
+std::uint32_t Guest::pull(std::uint32_t clean) {
+    const std::uint8_t* memory = core_.ram().data() + vmcb_.address();
+    std::uint32_t changed = 0;
+    for (const Group& group : kGroups) {
+        if ((clean & group.clean) != 0) continue;
+        for (const Range& range : group.ranges) {
+            std::uint8_t* held = image_.at(range.offset);
+            if (std::memcmp(held, memory + range.offset, range.length) == 0) continue;
+            std::memcpy(held, memory + range.offset, range.length);
+            changed |= group.clean;
+        }
+    }
+    return changed;
+}
+
+void Guest::apply_segments() {
+    for (unsigned i = 0; i < 4; ++i) {
+        const auto name = static_cast<SegmentName>(i);
+        Segment segment = read_segment(image_, run_segment(i));
+        // DEVIATION: the core's CPL is SS.DPL; the VMCB's CPL takes its place.
+        if (name == SegmentName::ss)
+            segment.access_rights = ar::DPL::set(segment.access_rights, image_.get(vmcb::CPL));
+        if (core_.segment(name) != segment) core_.set_segment(name, segment);
+    }
+}
+
+/// Brings groups of the image into the core.
+void Guest::apply(std::uint32_t groups) {
+    if (groups & clean::kControlRegisters) {
+        // LMA follows from LME and PG (APM 2 15.5.1).
+        std::uint64_t value = image_.get(vmcb::EFER) & ~efer::kLMA;
+        const std::uint64_t cr0 = image_.get(vmcb::CR0);
+        if ((value & efer::kLME) && (cr0 & cr0::kPG)) value |= efer::kLMA;
+        if (core_.efer() != value) core_.set_efer(value);
+        if (core_.cr(4) != image_.get(vmcb::CR4)) core_.set_cr(4, image_.get(vmcb::CR4));
+        if (core_.cr(3) != image_.get(vmcb::CR3)) core_.set_cr(3, image_.get(vmcb::CR3));
+        if (core_.cr(0) != cr0) core_.set_cr(0, cr0);
+    }
+    // Before the segments: RFLAGS.VM decides what they mean.
+    if (groups & kAlways) {
+        if (core_.rflags() != image_.get(vmcb::RFLAGS)) core_.set_rflags(image_.get(vmcb::RFLAGS));
+        core_.set_rip(image_.get(vmcb::RIP));
+        core_.set_gpr(engine::kRsp, image_.get(vmcb::RSP));
+        core_.set_gpr(engine::kRax, image_.get(vmcb::RAX));
+    }
+    if (groups & clean::kSegments) apply_segments();
+    if (groups & clean::kDescriptorTables) {
+        core_.set_gdtr({image_.get(vmcb::GDTR_BASE),
+                        static_cast<std::uint16_t>(image_.get(vmcb::GDTR_LIMIT))});
+        core_.set_idtr({image_.get(vmcb::IDTR_BASE),
+                        static_cast<std::uint16_t>(image_.get(vmcb::IDTR_LIMIT))});
+    }
+    if (groups & clean::kDebugRegisters) {
+        core_.set_dr(6, image_.get(vmcb::DR6));
+        core_.set_dr(7, image_.get(vmcb::DR7));
+    }
+    if (groups & clean::kCr2) core_.set_cr(2, image_.get(vmcb::CR2));
+    if ((groups & clean::kNestedPaging) && paged_) core_.set_pat(image_.get(vmcb::G_PAT));
+}
+
+void Guest::inject_event() {  // APM 2 15.20
+    const std::uint64_t info = controls_.event_injection;
+    if (!event::V::test(info)) return;
+    Event injected;
+    injected.vector = static_cast<std::uint8_t>(event::VECTOR::get(info));
+    injected.type = static_cast<EventType>(event::TYPE::get(info));
+    injected.has_error_code = event::EV::test(info);
+    if (injected.has_error_code)
+        injected.error_code = static_cast<std::uint32_t>(event::ERRORCODE::get(info));
+    const bool exception = injected.type == EventType::hardware_exception;
+    // Vectors 3 and 4 act as the traps of INT3 and INTO.
+    if (exception && (injected.vector == kBP || injected.vector == kOF))
+        injected.type = EventType::software_exception;
+    if (injected.type == EventType::software_exception ||
+        injected.type == EventType::software_interrupt) {
+        // With next-RIP saving, that is where the handler returns to.
+        const std::uint64_t length = vmcb_.get(vmcb::NRIP) - core_.rip();
+        injected.instruction_length = length <= 15 ? static_cast<std::uint8_t>(length) : 0;
+    }
+    if (exception && injected.vector == kPF) injected.address = core_.cr(2);
+    core_.recorder().record(sim::EventKind::kVmEntry, core_.now(), core_.subject(),
+                            info & 0xffffffff, injected.error_code, core_.rip());
+    core_.charge(core_.timing().entry_event_injection);
+    core_.inject(injected);
+}
+
+EntryResult Guest::refuse(const EntryFailure& failure) {
+    cached_ = false;
+    vmcb_.set(vmcb::EXITCODE, static_cast<std::uint64_t>(ExitCode::INVALID));
+    vmcb_.set(vmcb::EXITINFO1, std::uint64_t{0});
+    vmcb_.set(vmcb::EXITINFO2, std::uint64_t{0});
+    vmcb_.set(vmcb::EXITINTINFO, std::uint64_t{0});
+    core_.recorder().record(sim::EventKind::kVmEntryFailed, core_.now(), core_.subject(),
+                            failure.rule, failure.field, failure.value);
+    return last_entry_ = {true, failure};
+}
+
+EntryResult Guest::vmrun(bool host_interrupts) {
+    SIM_ASSERT(!in_guest_);
+    const std::uint32_t clean = cached_ ? vmcb_.get(vmcb::CLEAN) : 0;
+    const std::uint32_t old_asid = controls_.asid;
+    const std::uint64_t old_n_cr3 = controls_.n_cr3;
+    const bool controls_differ = load_controls(clean) || !cached_;
+    const std::uint32_t differing = cached_ ? pull(clean) : (pull(0), ~std::uint32_t{0});
+    EntryFailure failure;
+    if (!check_event(controls_, failure)) return refuse(failure);
+    if (controls_differ || (differing & ~(kAlways | clean::kCr2 | clean::kDescriptorTables)) != 0)
+        if (!check_state(controls_, image_, physical_bits_, failure)) return refuse(failure);
+    if (controls_differ) controls_changed(old_asid, old_n_cr3);
+    if (controls_.tlb_control != tlb_control::kNothing) core_.invalidate_nested();
+    apply(differing);
+    const bool shadow = interrupt_shadow::SHADOW::test(vmcb_.get(vmcb::INTERRUPT_SHADOW));
+    if (core_.interrupt_shadow() != shadow) core_.set_interrupt_shadow(shadow);
+    if (core_.activity() != ActivityState::active) core_.set_activity(ActivityState::active);
+    cached_ = true;
+    in_guest_ = true;
+    host_interrupts_ = host_interrupts;
+    core_.set_guest_mode(this);
+    core_.charge(core_.timing().entry_base);
+    inject_event();
+    core_.poll_soon();
+    return last_entry_ = {};
+}
+
+// --- #VMEXIT's part: state back to memory ---
+
+void Guest::save() {
+    for (unsigned i = 0; i < 4; ++i)
+        write_segment(image_, run_segment(i), core_.segment(static_cast<SegmentName>(i)));
+    const bool real = !(core_.cr(0) & cr0::kPE);
+    image_.set(vmcb::CPL, static_cast<std::uint8_t>(real ? 0 : core_.cpl()));
+    const TableRegister gdtr = core_.gdtr(), idtr = core_.idtr();
+    image_.set(vmcb::GDTR_LIMIT, std::uint32_t{gdtr.limit});
+    image_.set(vmcb::GDTR_BASE, gdtr.base);
+    image_.set(vmcb::IDTR_LIMIT, std::uint32_t{idtr.limit});
+    image_.set(vmcb::IDTR_BASE, idtr.base);
+    image_.set(vmcb::EFER, core_.efer());
+    image_.set(vmcb::CR4, core_.cr(4));
+    image_.set(vmcb::CR3, core_.cr(3));
+    image_.set(vmcb::CR0, core_.cr(0));
+    image_.set(vmcb::DR7, core_.dr(7));
+    image_.set(vmcb::DR6, core_.dr(6));
+    image_.set(vmcb::RFLAGS, core_.rflags());
+    image_.set(vmcb::RIP, core_.rip());
+    image_.set(vmcb::RSP, core_.gpr(engine::kRsp));
+    image_.set(vmcb::RAX, core_.gpr(engine::kRax));
+    image_.set(vmcb::CR2, core_.cr(2));
+    if (paged_) image_.set(vmcb::G_PAT, core_.pat());
+    core_.ram().about_to_write(vmcb_.address(), kVmcbSize);
+    std::uint8_t* memory = core_.ram().data() + vmcb_.address();
+    for (const Group& group : kGroups)
+        for (const Range& range : group.ranges)
+            std::memcpy(memory + range.offset, image_.at(range.offset), range.length);
+    // V_TPR and V_IRQ are the only bits of VINTR that the processor changes.
+    constexpr std::uint64_t kOwn = vintr::V_TPR::kMask | vintr::V_IRQ::kMask;
+    vmcb_.set(vmcb::VINTR, (vmcb_.get(vmcb::VINTR) & ~kOwn) | (controls_.vintr & kOwn));
+    vmcb_.set(vmcb::INTERRUPT_SHADOW, std::uint64_t{core_.interrupt_shadow()});
+}
+
+void Guest::sync() {
+    if (in_guest_) save();
+}
+
+void Guest::adopt() {
+    if (!in_guest_) return;
+    load_controls(0);
+    controls_changed(controls_.asid, controls_.n_cr3);
+    apply(pull(0));
+    const bool shadow = interrupt_shadow::SHADOW::test(vmcb_.get(vmcb::INTERRUPT_SHADOW));
+    if (core_.interrupt_shadow() != shadow) core_.set_interrupt_shadow(shadow);
+    core_.poll_soon();
+}
+
+// --- VMLOAD, VMSAVE (APM 3) ---
+
+void Guest::vmload() {
+    for (const LoadedSegment& loaded : kLoadedSegments) {
+        const Segment segment = read_segment(vmcb_, loaded.fields);
+        if (core_.segment(loaded.name) != segment) core_.set_segment(loaded.name, segment);
+    }
+    for (const LoadedMsr& loaded : kLoadedMsrs)
+        core_.set_native_msr(loaded.msr, vmcb_.get(loaded.field));
+}
+
+void Guest::vmsave() {
+    for (const LoadedSegment& loaded : kLoadedSegments)
+        write_segment(vmcb_, loaded.fields, core_.segment(loaded.name));
+    for (const LoadedMsr& loaded : kLoadedMsrs)
+        vmcb_.set(loaded.field, core_.native_msr(loaded.msr));
+}
+
+}  // namespace hvsim::cpu::svm

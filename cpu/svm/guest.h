@@ -1,0 +1,168 @@
+#pragma once
+// A guest under SVM: one VMCB in simulated memory and the core that runs what it describes.
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "cpu/execution_core.h"
+#include "cpu/svm/vmcb.h"
+
+namespace hvsim::cpu::svm {
+
+/// Why VMRUN exited with VMEXIT_INVALID: the rule, its section in APM 2, the field and its value.
+struct EntryFailure {
+    std::uint32_t rule = 0;
+    std::string_view section;
+    std::string_view demand;  ///< what the rule asks for
+    std::uint16_t field = 0;  ///< offset in the VMCB
+    std::uint64_t value = 0;
+};
+
+/// How VMRUN ended: in the guest, or with an immediate VMEXIT_INVALID.
+struct EntryResult {
+    bool invalid = false;
+    EntryFailure failure;
+    bool entered() const noexcept { return !invalid; }
+};
+
+/// The control area as the processor holds it while the guest runs.
+struct Controls {
+    std::uint16_t cr_reads = 0, cr_writes = 0, dr_reads = 0, dr_writes = 0;
+    std::uint32_t exceptions = 0;
+    std::array<std::uint32_t, 3> misc{};
+    std::uint64_t tsc_offset = 0;
+    std::uint64_t iopm = 0, msrpm = 0;
+    std::uint32_t asid = 0;
+    std::uint64_t vintr = 0;
+    std::uint64_t nested = 0, n_cr3 = 0;
+    // Read at every VMRUN.
+    std::uint8_t tlb_control = 0;
+    std::uint64_t event_injection = 0;
+
+    bool intercepts(ExitCode code) const noexcept {
+        return (misc[intercept_word(code)] & intercept_mask(code)) != 0;
+    }
+};
+
+/// The save area's fields that VMRUN and #VMEXIT move, as the processor holds them; by offset in the
+/// VMCB. VMLOAD's fields are not kept: they are the core's.
+class SaveImage {
+  public:
+    static constexpr std::uint16_t kFirst = kStateSaveArea, kEnd = 0x6a0;
+
+    template <typename T>
+    T get(FieldAt<T> field) const noexcept {
+        T value{};
+        std::memcpy(&value, bytes_.data() + (field.offset - kFirst), sizeof(T));
+        return value;
+    }
+    template <typename T>
+    void set(FieldAt<T> field, T value) noexcept {
+        std::memcpy(bytes_.data() + (field.offset - kFirst), &value, sizeof(T));
+    }
+    std::uint8_t* at(std::uint16_t offset) noexcept { return bytes_.data() + (offset - kFirst); }
+
+  private:
+    std::array<std::uint8_t, kEnd - kFirst> bytes_{};
+};
+
+class Guest final : public GuestMode {
+  public:
+    /// `address`: of the VMCB in RAM, 4 KiB aligned. `physical_bits`: width of physical addresses.
+    Guest(std::uint64_t address, ExecutionCore& core, HostSoftware& host,
+          std::uint8_t physical_bits = 48);
+
+    const Vmcb& vmcb() const noexcept { return vmcb_; }
+    ExecutionCore& core() noexcept { return core_; }
+
+    /// VMRUN. `host_interrupts`: RFLAGS.IF of the host, which V_INTR_MASKING makes the mask of
+    /// physical interrupts.
+    EntryResult vmrun(bool host_interrupts = true);
+    /// VMLOAD and VMSAVE with this VMCB: FS, GS, TR, LDTR, KernelGSBase, STAR, LSTAR, CSTAR, SFMASK,
+    /// SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP.
+    void vmload();
+    void vmsave();
+    /// INVLPGA and its like on another processor: drops the guest's translations at once.
+    void flush_translations() { core_.invalidate_nested(); }
+
+    bool in_guest() const noexcept { return in_guest_; }
+    /// Writes the state of a guest that runs to the VMCB, for inspection; it goes on unchanged.
+    void sync();
+    /// Takes over what was changed in the VMCB since sync(); the guest must not be executing.
+    void adopt();
+    /// The processor no longer holds anything of this VMCB: the next VMRUN reads all of it.
+    void forget() noexcept { cached_ = false; }
+    const EntryResult& last_entry() const noexcept { return last_entry_; }
+
+    // --- GuestMode ---
+    const mmu::SecondStage* second_stage() noexcept override { return paged_ ? &stage_ : nullptr; }
+    bool intercepts(const Action& action) noexcept override;
+    bool exit(const Action& action, const Event* vectoring) override;
+    std::uint64_t visible_cr(unsigned index, std::uint64_t real) const noexcept override;
+    std::uint64_t written_cr(unsigned index, std::uint64_t real,
+                             std::uint64_t value) const noexcept override;
+    std::uint64_t guest_tsc(std::uint64_t tsc) const noexcept override {
+        return tsc + controls_.tsc_offset;
+    }
+    bool exits_on_interrupt() const noexcept override;
+    /// A virtual interrupt (V_IRQ) passes V_TPR: it exits (VMEXIT_VINTR) or is delivered.
+    bool wants_interrupt_window() const noexcept override;
+
+  private:
+    /// What a #VMEXIT records.
+    struct Exit {
+        std::uint64_t code = 0, info1 = 0, info2 = 0;
+        bool has_next_rip = false;
+        std::uint64_t guest_physical = 0;
+    };
+
+    // guest.cpp
+    bool load_controls(std::uint32_t clean);
+    void controls_changed(std::uint32_t old_asid, std::uint64_t old_n_cr3);
+    std::uint32_t pull(std::uint32_t clean);
+    void apply(std::uint32_t groups);
+    void apply_segments();
+    void save();
+    void inject_event();
+    EntryResult refuse(const EntryFailure& failure);
+
+    // exits.cpp
+    bool masks_cr8(const Action& action) const noexcept;
+    bool in_io_map(const Action& action) const;
+    bool in_msr_map(std::uint32_t msr, bool write) const;
+    bool intercepts_cr(const Action& action) const noexcept;
+    bool serve_inside(const Action& action);
+    void access_virtual_tpr(const Action& action);
+    Exit describe(const Action& action);
+    void describe_cr(const Action& action, Exit& out) const;
+    void write_assists(const Action& action, const Exit& exit);
+    sim::Duration exit_cost(const Action& action) const;
+
+    Vmcb vmcb_;
+    ExecutionCore& core_;
+    HostSoftware& host_;
+    std::uint8_t physical_bits_;
+    bool cached_ = false;  ///< image_ and controls_ hold what the last #VMEXIT left
+    bool in_guest_ = false;
+    bool host_interrupts_ = true;
+    bool paged_ = false;
+    Controls controls_;
+    SaveImage image_;
+    mmu::SecondStage stage_;
+    EntryResult last_entry_;
+};
+
+/// The consistency checks of VMRUN (APM 2 15.5.1, 15.20, 15.25) in the manual's order. True when all
+/// hold; otherwise `failure` names the first that does not.
+bool check_state(const Controls& controls, const SaveImage& state, unsigned physical_bits,
+                 EntryFailure& failure);
+/// The rules about event injection and TLB_CONTROL alone.
+bool check_event(const Controls& controls, EntryFailure& failure);
+
+/// Segment attributes of a VMCB and access rights as the engines and VMX have them. A segment that
+/// is not present is unusable.
+std::uint32_t rights_from_attrib(std::uint16_t attrib) noexcept;
+std::uint16_t attrib_from_rights(std::uint32_t rights) noexcept;
+
+}  // namespace hvsim::cpu::svm
