@@ -33,7 +33,7 @@ VmBus::VmBus(hv::stack::RootPartition& root, hv::stack::WorkerProcess& worker,
 }
 
 VmBus::~VmBus() {
-    // The simulation is over: the ports go with the hypervisor.
+    closing_ = true;  // the simulation is over: the ports go with the hypervisor
 }
 
 void VmBus::start(hv::stack::RootVp&) {
@@ -135,7 +135,7 @@ void VmBus::create_event_connection(std::uint32_t connection_id) {
     root_.create_event_port(winhv(), worker_.partition(), connection_id, *this);
 }
 void VmBus::delete_event_connection(std::uint32_t connection_id) {
-    root_.delete_port(winhv(), worker_.partition(), connection_id);
+    if (!closing_) root_.delete_port(winhv(), worker_.partition(), connection_id);
 }
 
 void VmBus::charge(sim::Duration cost) { winhv().core().charge(cost); }

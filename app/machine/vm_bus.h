@@ -78,7 +78,7 @@ class VmBus final : public hv::stack::PartitionClient,
     std::unique_ptr<vmbus::VmbusServer> server_;
     std::vector<std::unique_ptr<VmDisk>> backends_;
     std::unique_ptr<vmbus::storvsp::StorVsp> storvsp_;
-    bool retry_ = false;
+    bool retry_ = false, closing_ = false;
     std::map<std::pair<std::uint32_t, std::uint8_t>, hv::ConnectionId> message_connections_;
     std::map<std::uint32_t, hv::ConnectionId> event_connections_;
 };

@@ -5,13 +5,47 @@
 #include <algorithm>
 
 #include "cpu/descriptor.h"
+#include "hypervisor-model/svm/svm_backend.h"
 #include "hypervisor-model/vmx/vmx_backend.h"
 #include "sim/error.h"
 
 namespace hvsim::hv {
 namespace {
 
-constexpr std::size_t kVmxPages = 4;
+constexpr std::size_t kVmxPages = 4;                    // VMCS, MSR bitmap, I/O bitmaps A and B
+constexpr std::size_t kMsrpmPages = 2, kIopmPages = 3;  // contiguous (APM 2 15.10.1, 15.11)
+
+/// `count` neighbouring pages of the pool, ascending, appended to `pages`; false: there are none.
+bool allocate_run(MemoryPool& pool, std::size_t count, std::vector<std::uint64_t>& pages) {
+    std::vector<std::uint64_t> taken;
+    std::vector<std::uint64_t> run;
+    while (run.size() < count) {
+        const auto page = pool.allocate();
+        if (!page) break;
+        taken.push_back(*page);
+        std::sort(taken.begin(), taken.end());
+        run.clear();
+        for (const std::uint64_t candidate : taken) {
+            if (!run.empty() && candidate != run.back() + 1) run.clear();
+            run.push_back(candidate);
+            if (run.size() == count) break;
+        }
+        if (run.size() < count) run.clear();
+    }
+    for (const std::uint64_t page : taken)
+        if (std::find(run.begin(), run.end(), page) == run.end()) pool.release(page);
+    pages.insert(pages.end(), run.begin(), run.end());
+    return run.size() == count;
+}
+
+bool allocate_svm_pages(MemoryPool& pool, std::vector<std::uint64_t>& pages) {
+    if (pool.allocate(1, pages) && allocate_run(pool, kMsrpmPages, pages) &&
+        allocate_run(pool, kIopmPages, pages))
+        return true;
+    for (const std::uint64_t page : pages) pool.release(page);
+    pages.clear();
+    return false;
+}
 
 }  // namespace
 
@@ -127,7 +161,9 @@ VpContext* HypervisorHost::create_vp(Partition& partition, VirtualProcessor& vp)
     const bool intel = config_.hypervisor.vendor == Vendor::intel;
     Backend entry;
     entry.vp = &vp;
-    if (!partition.pool().allocate(kVmxPages, entry.pages)) return nullptr;
+    if (intel ? !partition.pool().allocate(kVmxPages, entry.pages)
+              : !allocate_svm_pages(partition.pool(), entry.pages))
+        return nullptr;
     sim::Subject subject = vp.subject();
     if (partition.is_root()) entry.core = cores_.native_core(subject);
     else entry.core = cores_.guest_core(subject);
@@ -139,6 +175,11 @@ VpContext* HypervisorHost::create_vp(Partition& partition, VirtualProcessor& vp)
         const VmxBackendConfig config{partition.gpa_space().root(), next_vpid_++,
                                       config_.hypervisor.first_reserved_page << sim::kPageShift};
         entry.backend = std::make_unique<VmxBackend>(pages, config, *entry.core, home);
+    } else {
+        const SvmPages pages{address(0), address(1), address(1 + kMsrpmPages)};
+        const SvmBackendConfig config{partition.gpa_space().root(), next_vpid_++,
+                                      config_.model->physical_address_bits};
+        entry.backend = std::make_unique<SvmBackend>(pages, config, *entry.core, home);
     }
     auto record = std::make_unique<VpRecord>();
     record->vp = &vp;

@@ -98,11 +98,12 @@ void LogicalProcessor::interrupt(std::uint8_t vector, sim::Time now) {
 }
 
 void LogicalProcessor::take_interrupts() {
-    apic_.advance_to(now_);
+    apic_.advance_to(now());
     while (apic_.highest_pending()) {
-        const std::uint8_t vector = apic_.acknowledge(now_);
-        now_ += host_.timing().hypervisor_interrupt;
-        interrupt(vector, now_);
+        const std::uint8_t vector = apic_.acknowledge(now());
+        if (handling_exit_) current_->backend->core().charge(host_.timing().hypervisor_interrupt);
+        else now_ += host_.timing().hypervisor_interrupt;
+        interrupt(vector, now());
     }
 }
 
