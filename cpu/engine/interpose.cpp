@@ -55,6 +55,8 @@ bool __real_unicorn_fill_tlb_x86_64(void* processor, std::uint64_t address, int 
 void* __real_tb_gen_code_x86_64(void* processor, std::uint64_t pc, std::uint64_t cs_base,
                                 std::uint32_t flags, int compile_flags);
 void __real_tlb_flush_x86_64(void* processor);
+void __real_tlb_reset_dirty_by_vaddr_x86_64(void* processor, std::uint64_t start,
+                                            std::uint64_t length);
 void __real_gen_intermediate_code_x86_64(void* processor, void* block, int instructions);
 std::uint32_t __real_memory_region_dispatch_read_x86_64(uc_engine* uc, void* region,
                                                         std::uint64_t offset, std::uint64_t* value,
@@ -127,6 +129,14 @@ bool __wrap_unicorn_fill_tlb_x86_64(void* processor, std::uint64_t address, int 
 void __wrap_tlb_flush_x86_64(void* processor) {
     if (thread_context.engine != nullptr) thread_context.engine->library_flushes_tlb();
     __real_tlb_flush_x86_64(processor);
+}
+
+/// Searches the whole TLB, for each block translated, for entries through which its page could be
+/// written without notice. There are none (code_pages.h).
+void __wrap_tlb_reset_dirty_by_vaddr_x86_64(void* processor, std::uint64_t start,
+                                            std::uint64_t length) {
+    if (thread_context.engine == nullptr)
+        __real_tlb_reset_dirty_by_vaddr_x86_64(processor, start, length);
 }
 
 /// The assisted page's accesses, whole: the library would cut eight bytes into two times four.
