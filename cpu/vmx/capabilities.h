@@ -22,7 +22,7 @@ extern const ControlCapability kPinControls, kPrimaryControls, kSecondaryControl
 
 /// CR0 and CR4 bits fixed in VMX operation (A.7, A.8).
 inline constexpr std::uint64_t kCr0Fixed0 = 0x80000021, kCr0Fixed1 = 0xffffffff;
-inline constexpr std::uint64_t kCr4Fixed0 = 0x2000;
+inline constexpr std::uint64_t kCr4Fixed0 = 0x2000, kCr4Fixed1 = 0x003727ff;
 
 /// IA32_VMX_EPT_VPID_CAP (A.10).
 std::uint64_t ept_vpid_capability() noexcept;

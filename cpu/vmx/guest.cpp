@@ -320,9 +320,12 @@ EntryResult Guest::enter(bool launch) {
                 set_raw(Field::EXIT_REASON,
                         static_cast<std::uint32_t>(ExitReason::entry_failure_guest_state) |
                             kEntryFailure);
-                set_raw(Field::EXIT_QUALIFICATION, 0);
+                const std::uint32_t rule = result.failure.rule;
+                set_raw(Field::EXIT_QUALIFICATION,
+                        rule == kPdpteRule ? 2 : rule == kLinkPointerRule ? 4 : 0);
+            } else {
+                set_raw(Field::VM_INSTRUCTION_ERROR, static_cast<std::uint32_t>(result.error));
             }
-            set_raw(Field::VM_INSTRUCTION_ERROR, static_cast<std::uint32_t>(result.error));
             core_.recorder().record(sim::EventKind::kVmEntryFailed, core_.now(), core_.subject(),
                                     result.failure.rule,
                                     static_cast<std::uint64_t>(result.failure.field),

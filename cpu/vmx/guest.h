@@ -17,6 +17,9 @@ struct EntryFailure {
     std::uint64_t value = 0;
 };
 
+/// Rules whose failure the exit qualification tells apart (SDM 3C 27.8).
+inline constexpr std::uint32_t kLinkPointerRule = 397, kPdpteRule = 401;
+
 /// How VMLAUNCH or VMRESUME ended.
 struct EntryResult {
     InstructionError error = InstructionError::none;  ///< not none: VMfailValid, no entry
