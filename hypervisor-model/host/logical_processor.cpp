@@ -241,6 +241,7 @@ bool LogicalProcessor::enter(VpRecord& record) {
     advance_timers(now);
     start_from_signals(record);
     if (!vp.runnable(now) || must_yield(record)) return false;
+    if (now >= slice_end_) slice_end_ = now + slice_;  // nobody else wants the processor
     vp.leave_halt();
     deliver_events(record);
     vp.prepare_entry(now);
