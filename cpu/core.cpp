@@ -506,6 +506,12 @@ Core::LinearAccess Core::access_linear(std::uint64_t linear, std::uint8_t* data,
 }
 
 bool Core::peek_linear(std::uint64_t linear, std::span<std::uint8_t> out, mmu::Access access) {
+    const std::uint64_t offset = linear & (sim::kPageSize - 1);
+    std::uint64_t page = 0;
+    // What the engine has just executed needs no walk.
+    if (access == mmu::Access::execute && offset + out.size() <= sim::kPageSize &&
+        engine_->fetched_page(linear, cpl() == 3, page))
+        return ram_.read_bytes(page + offset, out);
     Event fault;
     const sim::Time before = base_;
     const mmu::NestedFault nested = nested_fault_;

@@ -81,6 +81,9 @@ std::uint64_t Engine::limit() const noexcept {
 void Engine::set_optional_intercepts(const OptionalIntercepts& intercepts) {
     if (!(intercepts == impl_->optional)) impl_->set_intercepts(intercepts);
 }
+bool Engine::fetched_page(std::uint64_t linear, bool user, std::uint64_t& physical) const noexcept {
+    return impl_->translations.find_executable(sim::page_base(linear), user, physical);
+}
 void Engine::flush_tlb() {
     impl_->flush_tlb();
 }

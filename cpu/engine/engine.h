@@ -249,6 +249,9 @@ class Engine {
     void set_optional_intercepts(const OptionalIntercepts& intercepts);
 
     // --- caches ---
+    /// The page from which instructions at `linear` were fetched since the last flush, by user or
+    /// supervisor code; false: not known.
+    bool fetched_page(std::uint64_t linear, bool user, std::uint64_t& physical) const noexcept;
     void flush_tlb();
     void flush_tlb_page(std::uint64_t linear);
     /// Masks address line 20 when off (real mode wrap-around).

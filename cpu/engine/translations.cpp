@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "cpu/engine/library.h"
+
 namespace hvsim::cpu::engine {
 namespace {
 
@@ -20,6 +22,18 @@ const Translations::Known* Translations::find(std::uint64_t linear_page,
                                               int mmu_index) const noexcept {
     const Entry& entry = entries_[place(key_of(linear_page, mmu_index))];
     return entry.generation == generation_ ? &entry.known : nullptr;
+}
+
+bool Translations::find_executable(std::uint64_t linear_page, bool user,
+                                   std::uint64_t& physical) const noexcept {
+    for (int index = 0; index < kMmuIndexes; ++index) {
+        if ((index == kUserMmuIndex) != user) continue;
+        const Known* known = find(linear_page, index);
+        if (known == nullptr || (known->granted & kExecute) == 0) continue;
+        physical = known->physical;
+        return true;
+    }
+    return false;
 }
 
 bool Translations::add(std::uint64_t linear_page, int mmu_index, std::uint64_t physical,

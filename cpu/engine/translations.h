@@ -23,6 +23,9 @@ class Translations {
 
     /// Null: nothing is known of the page.
     const Known* find(std::uint64_t linear_page, int mmu_index) const noexcept;
+    /// Whether instructions of the page were fetched with these rights, and from where.
+    bool find_executable(std::uint64_t linear_page, bool user,
+                         std::uint64_t& physical) const noexcept;
     /// Adds ways; another physical page than before replaces what was known. False: so much is
     /// known that it must be cleared first (a guest can use endless linear pages).
     bool add(std::uint64_t linear_page, int mmu_index, std::uint64_t physical,
