@@ -1,5 +1,5 @@
-// The consistency checks of VMRUN. Each rule has a number of its own, its section, the field that it is
-// about and what it demands; the first broken one is reported.
+// The consistency checks of VMRUN. Each rule has a number of its own, its section, the field that
+// it is about and what it demands; the first broken one is reported.
 #include "cpu/descriptor.h"
 #include "cpu/msr_file.h"
 #include "cpu/svm/guest.h"
@@ -27,9 +27,9 @@ class Rules {
 };
 
 constexpr std::uint64_t kCr4Valid = cr4::kVME | cr4::kPVI | cr4::kTSD | cr4::kDE | cr4::kPSE |
-                                    cr4::kPAE | cr4::kMCE | cr4::kPGE | cr4::kPCE |
-                                    cr4::kOSFXSR | cr4::kOSXMMEXCPT | cr4::kFSGSBASE |
-                                    cr4::kOSXSAVE | cr4::kSMEP | cr4::kSMAP;
+                                    cr4::kPAE | cr4::kMCE | cr4::kPGE | cr4::kPCE | cr4::kOSFXSR |
+                                    cr4::kOSXMMEXCPT | cr4::kFSGSBASE | cr4::kOSXSAVE | cr4::kSMEP |
+                                    cr4::kSMAP;
 constexpr std::uint64_t kEferValid =
     efer::kSCE | efer::kLME | efer::kLMA | efer::kNXE | efer::kSVME;
 

@@ -6,19 +6,29 @@
 namespace hvsim::cpu::svm {
 namespace {
 
-constexpr std::uint64_t number(ExitCode code) noexcept { return static_cast<std::uint64_t>(code); }
+constexpr std::uint64_t number(ExitCode code) noexcept {
+    return static_cast<std::uint64_t>(code);
+}
 
 /// Exit code of an intercepted SVM instruction, by opcode; INVALID when the opcode is none.
 ExitCode svm_instruction(std::uint32_t opcode) noexcept {
     switch (opcode) {
-        case 0x0f01d8: return ExitCode::VMRUN;
-        case 0x0f01da: return ExitCode::VMLOAD;
-        case 0x0f01db: return ExitCode::VMSAVE;
-        case 0x0f01dc: return ExitCode::STGI;
-        case 0x0f01dd: return ExitCode::CLGI;
-        case 0x0f01de: return ExitCode::SKINIT;
-        case 0x0f01df: return ExitCode::INVLPGA;
-        default: return ExitCode::INVALID;
+        case 0x0f01d8:
+            return ExitCode::VMRUN;
+        case 0x0f01da:
+            return ExitCode::VMLOAD;
+        case 0x0f01db:
+            return ExitCode::VMSAVE;
+        case 0x0f01dc:
+            return ExitCode::STGI;
+        case 0x0f01dd:
+            return ExitCode::CLGI;
+        case 0x0f01de:
+            return ExitCode::SKINIT;
+        case 0x0f01df:
+            return ExitCode::INVLPGA;
+        default:
+            return ExitCode::INVALID;
     }
 }
 
@@ -35,46 +45,83 @@ ExitCode table_instruction(const Action& action) noexcept {
 /// The code of an action that one intercept bit stands for; INVALID: it takes more than that.
 ExitCode plain_code(const Action& action) noexcept {
     switch (action.kind) {
-        case ActionKind::external_interrupt: return ExitCode::INTR;
-        case ActionKind::nmi: return ExitCode::NMI;
-        case ActionKind::init: return ExitCode::INIT;
-        case ActionKind::interrupt_window: return ExitCode::VINTR;
-        case ActionKind::triple_fault: return ExitCode::SHUTDOWN;
-        case ActionKind::cpuid: return ExitCode::CPUID;
-        case ActionKind::hlt: return ExitCode::HLT;
-        case ActionKind::pause: return ExitCode::PAUSE;
-        case ActionKind::invd: return ExitCode::INVD;
-        case ActionKind::wbinvd: return ExitCode::WBINVD;
-        case ActionKind::invlpg: return ExitCode::INVLPG;
-        case ActionKind::rdtsc: return ExitCode::RDTSC;
-        case ActionKind::rdtscp: return ExitCode::RDTSCP;
-        case ActionKind::rdpmc: return ExitCode::RDPMC;
-        case ActionKind::rdmsr: case ActionKind::wrmsr: return ExitCode::MSR;
-        case ActionKind::io: return ExitCode::IOIO;
-        case ActionKind::monitor: return ExitCode::MONITOR;
-        case ActionKind::mwait: return ExitCode::MWAIT;
-        case ActionKind::rsm: return ExitCode::RSM;
-        case ActionKind::hypercall: return ExitCode::VMMCALL;
-        case ActionKind::vmx_instruction: return svm_instruction(action.opcode);
-        case ActionKind::gdtr_idtr_access: case ActionKind::ldtr_tr_access:
+        case ActionKind::external_interrupt:
+            return ExitCode::INTR;
+        case ActionKind::nmi:
+            return ExitCode::NMI;
+        case ActionKind::init:
+            return ExitCode::INIT;
+        case ActionKind::interrupt_window:
+            return ExitCode::VINTR;
+        case ActionKind::triple_fault:
+            return ExitCode::SHUTDOWN;
+        case ActionKind::cpuid:
+            return ExitCode::CPUID;
+        case ActionKind::hlt:
+            return ExitCode::HLT;
+        case ActionKind::pause:
+            return ExitCode::PAUSE;
+        case ActionKind::invd:
+            return ExitCode::INVD;
+        case ActionKind::wbinvd:
+            return ExitCode::WBINVD;
+        case ActionKind::invlpg:
+            return ExitCode::INVLPG;
+        case ActionKind::rdtsc:
+            return ExitCode::RDTSC;
+        case ActionKind::rdtscp:
+            return ExitCode::RDTSCP;
+        case ActionKind::rdpmc:
+            return ExitCode::RDPMC;
+        case ActionKind::rdmsr:
+        case ActionKind::wrmsr:
+            return ExitCode::MSR;
+        case ActionKind::io:
+            return ExitCode::IOIO;
+        case ActionKind::monitor:
+            return ExitCode::MONITOR;
+        case ActionKind::mwait:
+            return ExitCode::MWAIT;
+        case ActionKind::rsm:
+            return ExitCode::RSM;
+        case ActionKind::hypercall:
+            return ExitCode::VMMCALL;
+        case ActionKind::vmx_instruction:
+            return svm_instruction(action.opcode);
+        case ActionKind::gdtr_idtr_access:
+        case ActionKind::ldtr_tr_access:
             return table_instruction(action);
-        case ActionKind::xsetbv: return ExitCode::XSETBV;
-        case ActionKind::task_switch: return ExitCode::TASK_SWITCH;
-        case ActionKind::software_interrupt: return ExitCode::SWINT;
-        case ActionKind::iret: return ExitCode::IRET;
-        case ActionKind::pushf: return ExitCode::PUSHF;
-        case ActionKind::popf: return ExitCode::POPF;
-        default: return ExitCode::INVALID;
+        case ActionKind::xsetbv:
+            return ExitCode::XSETBV;
+        case ActionKind::task_switch:
+            return ExitCode::TASK_SWITCH;
+        case ActionKind::software_interrupt:
+            return ExitCode::SWINT;
+        case ActionKind::iret:
+            return ExitCode::IRET;
+        case ActionKind::pushf:
+            return ExitCode::PUSHF;
+        case ActionKind::popf:
+            return ExitCode::POPF;
+        default:
+            return ExitCode::INVALID;
     }
 }
 
 std::uint64_t event_info(const Event& source) {  // APM 2 15.7.2
     std::uint64_t type = event::kException;
     switch (source.type) {
-        case EventType::external_interrupt: type = event::kInterrupt; break;
-        case EventType::nmi: type = event::kNmi; break;
-        case EventType::software_interrupt: type = event::kSoftwareInterrupt; break;
-        default: break;  // INT3 and INTO count as exceptions
+        case EventType::external_interrupt:
+            type = event::kInterrupt;
+            break;
+        case EventType::nmi:
+            type = event::kNmi;
+            break;
+        case EventType::software_interrupt:
+            type = event::kSoftwareInterrupt;
+            break;
+        default:
+            break;  // INT3 and INTO count as exceptions
     }
     std::uint64_t info = event::V::kMask | source.vector | type << event::TYPE::kLow;
     if (source.has_error_code)
@@ -114,9 +161,12 @@ bool Guest::in_io_map(const Action& action) const {  // APM 2 15.10.1
 
 bool Guest::in_msr_map(std::uint32_t index, bool write) const {  // APM 2 15.11
     std::uint64_t base = controls_.msrpm & ~std::uint64_t{0xfff};
-    if (index >= 0xc0010000 && index <= 0xc0011fff) base += 0x1000;
-    else if (index >= 0xc0000000 && index <= 0xc0001fff) base += 0x800;
-    else if (index > 0x1fff) return true;
+    if (index >= 0xc0010000 && index <= 0xc0011fff)
+        base += 0x1000;
+    else if (index >= 0xc0000000 && index <= 0xc0001fff)
+        base += 0x800;
+    else if (index > 0x1fff)
+        return true;
     std::uint8_t byte = 0xff;
     core_.ram().read(base + (index & 0x1fff) / 4, byte);
     return (byte >> (2 * (index & 3) + (write ? 1 : 0)) & 1) != 0;
@@ -126,16 +176,20 @@ bool Guest::intercepts_cr(const Action& action) const noexcept {  // APM 2 15.8
     const bool cr0_written = sim::bit(controls_.cr_writes, 0);
     const bool selective = controls_.intercepts(ExitCode::CR0_SEL_WRITE);
     switch (action.kind) {
-        case ActionKind::cr_read: return sim::bit(controls_.cr_reads, action.number & 0xf);
-        case ActionKind::smsw: return sim::bit(controls_.cr_reads, 0);
-        case ActionKind::clts: return cr0_written;
-        case ActionKind::lmsw: return cr0_written || selective;
-        default: break;
+        case ActionKind::cr_read:
+            return sim::bit(controls_.cr_reads, action.number & 0xf);
+        case ActionKind::smsw:
+            return sim::bit(controls_.cr_reads, 0);
+        case ActionKind::clts:
+            return cr0_written;
+        case ActionKind::lmsw:
+            return cr0_written || selective;
+        default:
+            break;
     }
     if (sim::bit(controls_.cr_writes, action.number & 0xf)) return true;
     constexpr std::uint64_t kUnselected = cr0::kTS | cr0::kMP;
-    return action.number == 0 && selective &&
-           ((action.value ^ core_.cr(0)) & ~kUnselected) != 0;
+    return action.number == 0 && selective && ((action.value ^ core_.cr(0)) & ~kUnselected) != 0;
 }
 
 /// V_INTR_MASKING makes CR8 the virtual TPR (APM 2 15.21.2): served here, without a #VMEXIT.
@@ -146,20 +200,32 @@ bool Guest::masks_cr8(const Action& action) const noexcept {
 
 bool Guest::intercepts(const Action& action) noexcept {
     switch (action.kind) {
-        case ActionKind::exception: return controls_.exceptions >> action.event.vector & 1;
-        case ActionKind::external_interrupt: return exits_on_interrupt();
-        case ActionKind::interrupt_window: return wants_interrupt_window();
-        case ActionKind::nested_page_fault: return true;
-        case ActionKind::cr_read: case ActionKind::cr_write: case ActionKind::clts:
-        case ActionKind::lmsw: case ActionKind::smsw:
+        case ActionKind::exception:
+            return controls_.exceptions >> action.event.vector & 1;
+        case ActionKind::external_interrupt:
+            return exits_on_interrupt();
+        case ActionKind::interrupt_window:
+            return wants_interrupt_window();
+        case ActionKind::nested_page_fault:
+            return true;
+        case ActionKind::cr_read:
+        case ActionKind::cr_write:
+        case ActionKind::clts:
+        case ActionKind::lmsw:
+        case ActionKind::smsw:
             return intercepts_cr(action) || masks_cr8(action);
-        case ActionKind::dr_read: return sim::bit(controls_.dr_reads, action.number & 0xf);
-        case ActionKind::dr_write: return sim::bit(controls_.dr_writes, action.number & 0xf);
-        case ActionKind::rdmsr: case ActionKind::wrmsr:
+        case ActionKind::dr_read:
+            return sim::bit(controls_.dr_reads, action.number & 0xf);
+        case ActionKind::dr_write:
+            return sim::bit(controls_.dr_writes, action.number & 0xf);
+        case ActionKind::rdmsr:
+        case ActionKind::wrmsr:
             return controls_.intercepts(ExitCode::MSR) &&
                    in_msr_map(action.msr, action.kind == ActionKind::wrmsr);
-        case ActionKind::io: return controls_.intercepts(ExitCode::IOIO) && in_io_map(action);
-        default: break;
+        case ActionKind::io:
+            return controls_.intercepts(ExitCode::IOIO) && in_io_map(action);
+        default:
+            break;
     }
     const ExitCode code = plain_code(action);
     return code != ExitCode::INVALID && controls_.intercepts(code);
@@ -183,6 +249,13 @@ bool Guest::wants_interrupt_window() const noexcept {  // APM 2 15.21.4
 
 // --- what the processor does itself, without a #VMEXIT ---
 
+std::uint64_t Guest::next_rip(unsigned length) const {
+    const std::uint64_t next = core_.rip() + length;
+    const bool long64 =
+        (core_.efer() & efer::kLMA) && ar::L::test(core_.segment(SegmentName::cs).access_rights);
+    return long64 ? next : next & 0xffffffff;
+}
+
 void Guest::access_virtual_tpr(const Action& action) {
     if (action.kind == ActionKind::cr_read) {
         core_.set_gpr(action.gpr, vintr::V_TPR::get(controls_.vintr) & 0xf);
@@ -191,10 +264,7 @@ void Guest::access_virtual_tpr(const Action& action) {
     } else {
         controls_.vintr = vintr::V_TPR::set(controls_.vintr, action.value);
     }
-    std::uint64_t next = core_.rip() + action.instruction_length;
-    const bool long64 = (core_.efer() & efer::kLMA) &&
-                        ar::L::test(core_.segment(SegmentName::cs).access_rights);
-    core_.set_rip(long64 ? next : next & 0xffffffff);
+    core_.set_rip(next_rip(action.instruction_length));
     core_.set_interrupt_shadow(false);
     core_.poll_soon();  // a virtual interrupt may have become deliverable
 }
@@ -222,13 +292,19 @@ bool Guest::serve_inside(const Action& action) {
 void Guest::describe_cr(const Action& action, Exit& out) const {  // APM 2 15.8.1
     const std::uint64_t index = action.number & 0xf;
     switch (action.kind) {
-        case ActionKind::smsw: out.code = number(ExitCode::CR0_READ); return;
-        case ActionKind::clts: out.code = number(ExitCode::CR0_WRITE); return;
+        case ActionKind::smsw:
+            out.code = number(ExitCode::CR0_READ);
+            return;
+        case ActionKind::clts:
+            out.code = number(ExitCode::CR0_WRITE);
+            return;
         case ActionKind::lmsw:
             out.code = sim::bit(controls_.cr_writes, 0) ? number(ExitCode::CR0_WRITE)
                                                         : number(ExitCode::CR0_SEL_WRITE);
             return;
-        case ActionKind::cr_read: out.code = number(ExitCode::CR0_READ) + index; break;
+        case ActionKind::cr_read:
+            out.code = number(ExitCode::CR0_READ) + index;
+            break;
         default:
             out.code = sim::bit(controls_.cr_writes, static_cast<unsigned>(index))
                            ? number(ExitCode::CR0_WRITE) + index
@@ -256,11 +332,15 @@ Guest::Exit Guest::describe(const Action& action) {
             out.info2 = out.guest_physical = action.fault->guest_physical;
             out.has_next_rip = false;
             return out;
-        case ActionKind::cr_read: case ActionKind::cr_write: case ActionKind::clts:
-        case ActionKind::lmsw: case ActionKind::smsw:
+        case ActionKind::cr_read:
+        case ActionKind::cr_write:
+        case ActionKind::clts:
+        case ActionKind::lmsw:
+        case ActionKind::smsw:
             describe_cr(action, out);
             return out;
-        case ActionKind::dr_read: case ActionKind::dr_write:
+        case ActionKind::dr_read:
+        case ActionKind::dr_write:
             out.code = number(action.kind == ActionKind::dr_read ? ExitCode::DR0_READ
                                                                  : ExitCode::DR0_WRITE) +
                        (action.number & 0xf);
@@ -268,13 +348,22 @@ Guest::Exit Guest::describe(const Action& action) {
             return out;
         case ActionKind::io:
             out.info1 = io_info(action);
-            out.info2 = core_.rip() + action.instruction_length;
+            out.info2 = next_rip(action.instruction_length);
             break;
-        case ActionKind::wrmsr: out.info1 = 1; break;
-        case ActionKind::invlpg: out.info1 = action.linear; break;
-        case ActionKind::software_interrupt: out.info1 = action.number; break;
-        case ActionKind::task_switch: out.info1 = action.value & 0xffff; break;
-        default: break;
+        case ActionKind::wrmsr:
+            out.info1 = 1;
+            break;
+        case ActionKind::invlpg:
+            out.info1 = action.linear;
+            break;
+        case ActionKind::software_interrupt:
+            out.info1 = action.number;
+            break;
+        case ActionKind::task_switch:
+            out.info1 = action.value & 0xffff;
+            break;
+        default:
+            break;
     }
     const ExitCode code = plain_code(action);
     SIM_ASSERT(code != ExitCode::INVALID);
@@ -289,13 +378,12 @@ void Guest::write_assists(const Action& action, const Exit& exit) {
         const unsigned length = action.kind == ActionKind::exception
                                     ? action.event.instruction_length
                                     : action.instruction_length;
-        next = core_.rip() + length;
+        next = next_rip(length);
     }
     vmcb_.set(vmcb::NRIP, next);
     std::array<std::uint8_t, 1 + kInstructionBytesMax> bytes{};
-    const bool page_fault =
-        action.kind == ActionKind::exception && action.event.vector == kPF &&
-        !(action.event.error_code & mmu::npt::exitinfo1::kInstruction);
+    const bool page_fault = action.kind == ActionKind::exception && action.event.vector == kPF &&
+                            !(action.event.error_code & mmu::npt::exitinfo1::kInstruction);
     const bool nested_fault = action.kind == ActionKind::nested_page_fault &&
                               !(exit.info1 & mmu::npt::exitinfo1::kInstruction);
     if (page_fault || nested_fault)
@@ -306,20 +394,36 @@ void Guest::write_assists(const Action& action, const Exit& exit) {
 sim::Duration Guest::exit_cost(const Action& action) const {
     const sim::TimingProfile& timing = core_.timing();
     switch (action.kind) {
-        case ActionKind::cpuid: return timing.exit_cpuid;
-        case ActionKind::rdmsr: case ActionKind::wrmsr: return timing.exit_msr;
-        case ActionKind::io: return timing.exit_io;
-        case ActionKind::hypercall: return timing.exit_hypercall;
-        case ActionKind::nested_page_fault: return timing.exit_nested_page_fault;
-        case ActionKind::external_interrupt: return timing.exit_external_interrupt;
-        case ActionKind::interrupt_window: return timing.exit_interrupt_window;
-        case ActionKind::hlt: return timing.exit_hlt;
-        case ActionKind::exception: case ActionKind::nmi: return timing.exit_exception;
-        default: return timing.exit_other;
+        case ActionKind::cpuid:
+            return timing.exit_cpuid;
+        case ActionKind::rdmsr:
+        case ActionKind::wrmsr:
+            return timing.exit_msr;
+        case ActionKind::io:
+            return timing.exit_io;
+        case ActionKind::hypercall:
+            return timing.exit_hypercall;
+        case ActionKind::nested_page_fault:
+            return timing.exit_nested_page_fault;
+        case ActionKind::external_interrupt:
+            return timing.exit_external_interrupt;
+        case ActionKind::interrupt_window:
+            return timing.exit_interrupt_window;
+        case ActionKind::hlt:
+            return timing.exit_hlt;
+        case ActionKind::exception:
+        case ActionKind::nmi:
+            return timing.exit_exception;
+        default:
+            return timing.exit_other;
     }
 }
 
 bool Guest::exit(const Action& action, const Event* vectoring) {
+    // Native software ends its step also where the hypervisor gave the processor away meanwhile:
+    // such an exit begins with what the hypervisor has written, but for the registers that the step
+    // set.
+    if (!in_guest_) apply(pull(kNeverCached));
     if (serve_inside(action)) return true;
     const Exit exit = describe(action);
     write_assists(action, exit);
@@ -336,7 +440,10 @@ bool Guest::exit(const Action& action, const Event* vectoring) {
     core_.recorder().record(sim::EventKind::kVmExit, core_.now(), core_.subject(), exit.code,
                             exit.info1, core_.rip(), exit.guest_physical);
     core_.charge(exit_cost(action));
-    return host_.on_vm_exit(core_);
+    if (host_.on_vm_exit(core_)) return true;
+    // For such a step, too: it sees what the hypervisor answered.
+    if (cached_) apply(pull(~kNeverCached));
+    return false;
 }
 
 // --- control registers ---

@@ -19,10 +19,7 @@ struct Group {
     std::span<const Range> ranges;
 };
 
-// Not a clean bit: RFLAGS, RIP, RSP and RAX are never cached.
-constexpr std::uint32_t kAlways = 1u << 31;
-
-constexpr Range kAlwaysRanges[] = {{0x570, 16}, {0x5d8, 8}, {0x5f8, 8}};
+constexpr Range kNeverCachedRanges[] = {{0x570, 16}, {0x5d8, 8}, {0x5f8, 8}};
 constexpr Range kSegmentRanges[] = {{0x400, 64}, {0x4cb, 1}};
 constexpr Range kTableRanges[] = {{0x460, 16}, {0x480, 16}};
 constexpr Range kControlRanges[] = {{0x4d0, 8}, {0x548, 24}};
@@ -30,12 +27,9 @@ constexpr Range kDebugRanges[] = {{0x560, 16}};
 constexpr Range kCr2Ranges[] = {{0x640, 8}};
 constexpr Range kPatRanges[] = {{0x668, 8}};
 constexpr Group kGroups[] = {
-    {kAlways, kAlwaysRanges},
-    {clean::kSegments, kSegmentRanges},
-    {clean::kDescriptorTables, kTableRanges},
-    {clean::kControlRegisters, kControlRanges},
-    {clean::kDebugRegisters, kDebugRanges},
-    {clean::kCr2, kCr2Ranges},
+    {kNeverCached, kNeverCachedRanges},       {clean::kSegments, kSegmentRanges},
+    {clean::kDescriptorTables, kTableRanges}, {clean::kControlRegisters, kControlRanges},
+    {clean::kDebugRegisters, kDebugRanges},   {clean::kCr2, kCr2Ranges},
     {clean::kNestedPaging, kPatRanges},
 };
 
@@ -155,11 +149,13 @@ bool Guest::load_controls(std::uint32_t clean) {
     return changed;
 }
 
-void Guest::controls_changed(std::uint32_t old_asid, std::uint64_t old_n_cr3) {
+void Guest::controls_changed() {
     paged_ = nested_control::NP_ENABLE::test(controls_.nested);
     stage_.root = controls_.n_cr3;
     // The core tags nothing with an ASID: another one, or other tables, begin without translations.
-    if (controls_.asid != old_asid || controls_.n_cr3 != old_n_cr3) core_.invalidate_nested();
+    bool others = replace(translated_asid_, controls_.asid);
+    others |= replace(translated_n_cr3_, controls_.n_cr3);
+    if (others) core_.invalidate_nested();
     const auto any = [this](std::initializer_list<ExitCode> codes) {
         bool found = false;
         for (const ExitCode code : codes) found |= controls_.intercepts(code);
@@ -172,8 +168,8 @@ void Guest::controls_changed(std::uint32_t old_asid, std::uint64_t old_n_cr3) {
     optional.cr4_read = sim::bit(controls_.cr_reads, 4);
     optional.cr3_write = sim::bit(controls_.cr_writes, 3);
     optional.pause = any({ExitCode::PAUSE});
-    optional.descriptor_reads = any({ExitCode::IDTR_READ, ExitCode::GDTR_READ, ExitCode::LDTR_READ,
-                                     ExitCode::TR_READ});
+    optional.descriptor_reads =
+        any({ExitCode::IDTR_READ, ExitCode::GDTR_READ, ExitCode::LDTR_READ, ExitCode::TR_READ});
     // DEVIATION: PUSHF, POPF and IRET run in the engine and never exit.
     core_.set_optional_intercepts(optional);
 }
@@ -219,7 +215,7 @@ void Guest::apply(std::uint32_t groups) {
         if (core_.cr(0) != cr0) core_.set_cr(0, cr0);
     }
     // Before the segments: RFLAGS.VM decides what they mean.
-    if (groups & kAlways) {
+    if (groups & kNeverCached) {
         if (core_.rflags() != image_.get(vmcb::RFLAGS)) core_.set_rflags(image_.get(vmcb::RFLAGS));
         core_.set_rip(image_.get(vmcb::RIP));
         core_.set_gpr(engine::kRsp, image_.get(vmcb::RSP));
@@ -280,15 +276,14 @@ EntryResult Guest::refuse(const EntryFailure& failure) {
 EntryResult Guest::vmrun(bool host_interrupts) {
     SIM_ASSERT(!in_guest_);
     const std::uint32_t clean = cached_ ? vmcb_.get(vmcb::CLEAN) : 0;
-    const std::uint32_t old_asid = controls_.asid;
-    const std::uint64_t old_n_cr3 = controls_.n_cr3;
     const bool controls_differ = load_controls(clean) || !cached_;
     const std::uint32_t differing = cached_ ? pull(clean) : (pull(0), ~std::uint32_t{0});
     EntryFailure failure;
     if (!check_event(controls_, failure)) return refuse(failure);
-    if (controls_differ || (differing & ~(kAlways | clean::kCr2 | clean::kDescriptorTables)) != 0)
+    if (controls_differ ||
+        (differing & ~(kNeverCached | clean::kCr2 | clean::kDescriptorTables)) != 0)
         if (!check_state(controls_, image_, physical_bits_, failure)) return refuse(failure);
-    if (controls_differ) controls_changed(old_asid, old_n_cr3);
+    if (controls_differ) controls_changed();
     if (controls_.tlb_control != tlb_control::kNothing) core_.invalidate_nested();
     apply(differing);
     const bool shadow = interrupt_shadow::SHADOW::test(vmcb_.get(vmcb::INTERRUPT_SHADOW));
@@ -346,7 +341,7 @@ void Guest::sync() {
 void Guest::adopt() {
     if (!in_guest_) return;
     load_controls(0);
-    controls_changed(controls_.asid, controls_.n_cr3);
+    controls_changed();
     apply(pull(0));
     const bool shadow = interrupt_shadow::SHADOW::test(vmcb_.get(vmcb::INTERRUPT_SHADOW));
     if (core_.interrupt_shadow() != shadow) core_.set_interrupt_shadow(shadow);

@@ -45,8 +45,11 @@ struct Controls {
     }
 };
 
-/// The save area's fields that VMRUN and #VMEXIT move, as the processor holds them; by offset in the
-/// VMCB. VMLOAD's fields are not kept: they are the core's.
+/// Stands for the group of RFLAGS, RIP, RSP and RAX, which have no clean bit and are never cached.
+inline constexpr std::uint32_t kNeverCached = 1u << 31;
+
+/// The save area's fields that VMRUN and #VMEXIT move, as the processor holds them; by offset in
+/// the VMCB. VMLOAD's fields are not kept: they are the core's.
 class SaveImage {
   public:
     static constexpr std::uint16_t kFirst = kStateSaveArea, kEnd = 0x6a0;
@@ -79,8 +82,8 @@ class Guest final : public GuestMode {
     /// VMRUN. `host_interrupts`: RFLAGS.IF of the host, which V_INTR_MASKING makes the mask of
     /// physical interrupts.
     EntryResult vmrun(bool host_interrupts = true);
-    /// VMLOAD and VMSAVE with this VMCB: FS, GS, TR, LDTR, KernelGSBase, STAR, LSTAR, CSTAR, SFMASK,
-    /// SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP.
+    /// VMLOAD and VMSAVE with this VMCB: FS, GS, TR, LDTR, KernelGSBase, STAR, LSTAR, CSTAR,
+    /// SFMASK, SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP.
     void vmload();
     void vmsave();
     /// INVLPGA and its like on another processor: drops the guest's translations at once.
@@ -119,7 +122,7 @@ class Guest final : public GuestMode {
 
     // guest.cpp
     bool load_controls(std::uint32_t clean);
-    void controls_changed(std::uint32_t old_asid, std::uint64_t old_n_cr3);
+    void controls_changed();
     std::uint32_t pull(std::uint32_t clean);
     void apply(std::uint32_t groups);
     void apply_segments();
@@ -134,6 +137,7 @@ class Guest final : public GuestMode {
     bool intercepts_cr(const Action& action) const noexcept;
     bool serve_inside(const Action& action);
     void access_virtual_tpr(const Action& action);
+    std::uint64_t next_rip(unsigned length) const;
     Exit describe(const Action& action);
     void describe_cr(const Action& action, Exit& out) const;
     void write_assists(const Action& action, const Exit& exit);
@@ -147,14 +151,16 @@ class Guest final : public GuestMode {
     bool in_guest_ = false;
     bool host_interrupts_ = true;
     bool paged_ = false;
+    std::uint32_t translated_asid_ = 0;   ///< whose translations the core may hold,
+    std::uint64_t translated_n_cr3_ = 0;  ///< and through which tables
     Controls controls_;
     SaveImage image_;
     mmu::SecondStage stage_;
     EntryResult last_entry_;
 };
 
-/// The consistency checks of VMRUN (APM 2 15.5.1, 15.20, 15.25) in the manual's order. True when all
-/// hold; otherwise `failure` names the first that does not.
+/// The consistency checks of VMRUN (APM 2 15.5.1, 15.20, 15.25) in the manual's order. True when
+/// all hold; otherwise `failure` names the first that does not.
 bool check_state(const Controls& controls, const SaveImage& state, unsigned physical_bits,
                  EntryFailure& failure);
 /// The rules about event injection and TLB_CONTROL alone.

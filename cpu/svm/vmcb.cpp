@@ -16,7 +16,8 @@ std::string_view exit_code_name(std::uint64_t code) noexcept {
     if (code >= 0x20 && code < 0x60) code &= code < 0x40 ? ~std::uint64_t{0xf} : 0x40;
     switch (static_cast<ExitCode>(code)) {
 #define HVSIM_EXIT_NAME(name, number) \
-    case ExitCode::name: return "VMEXIT_" #name;
+    case ExitCode::name:              \
+        return "VMEXIT_" #name;
         HVSIM_SVM_EXIT_CODES(HVSIM_EXIT_NAME)
 #undef HVSIM_EXIT_NAME
     }

@@ -24,8 +24,12 @@ void LogicalProcessor::handle(VpRecord& record, const ExitInfo& exit) {
             if (exit.has_vector) interrupt(exit.vector, core.now());
             else take_interrupts();
             return;
-        case ExitKind::interrupt_window:
+        case ExitKind::interrupt_window: return;
         case ExitKind::nmi:  // the hypervisor's own NMIs carry no work
+            if (apic_.has_nmi_pending()) {  // AMD-V leaves it pending until STGI
+                apic_.nmi_unblocked();
+                apic_.take_nmi();
+            }
             return;
         case ExitKind::cpuid: return handle_cpuid(record, exit);
         case ExitKind::msr_read:

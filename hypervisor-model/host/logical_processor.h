@@ -77,7 +77,7 @@ class LogicalProcessor final : public cpu::HostSoftware, private cpu::engine::Mm
         sim::Duration cost = 0;  ///< from the exit to the next entry
     };
     struct Counters {
-        std::array<ExitCounter, 1024> exits{};  ///< by the vendor's basic reason
+        std::array<ExitCounter, 0x404> exits{};  ///< by the vendor's basic reason or exit code
         sim::Duration guest = 0, hypervisor = 0, idle = 0;
         std::uint64_t switches = 0, interrupts = 0;
     };

@@ -13,15 +13,15 @@ namespace vmcb = cpu::svm::vmcb;
 using svm::ExitCode;
 
 constexpr std::array<std::uint32_t, 11> kGuestOwnMsrs{
-    cpu::msr::kStar,         cpu::msr::kLstar,      cpu::msr::kCstar,      cpu::msr::kFmask,
-    cpu::msr::kFsBase,       cpu::msr::kGsBase,     cpu::msr::kKernelGsBase, cpu::msr::kSysenterCs,
+    cpu::msr::kStar,        cpu::msr::kLstar,       cpu::msr::kCstar,        cpu::msr::kFmask,
+    cpu::msr::kFsBase,      cpu::msr::kGsBase,      cpu::msr::kKernelGsBase, cpu::msr::kSysenterCs,
     cpu::msr::kSysenterEsp, cpu::msr::kSysenterEip, cpu::msr::kTscAux};
 
 constexpr std::array kIntercepts{
-    ExitCode::INTR,  ExitCode::NMI,    ExitCode::INIT,   ExitCode::VINTR,    ExitCode::CPUID,
-    ExitCode::INVD,  ExitCode::HLT,    ExitCode::INVLPGA, ExitCode::IOIO,    ExitCode::MSR,
+    ExitCode::INTR,     ExitCode::NMI,   ExitCode::INIT,    ExitCode::VINTR,  ExitCode::CPUID,
+    ExitCode::INVD,     ExitCode::HLT,   ExitCode::INVLPGA, ExitCode::IOIO,   ExitCode::MSR,
     ExitCode::SHUTDOWN, ExitCode::VMRUN, ExitCode::VMMCALL, ExitCode::VMLOAD, ExitCode::VMSAVE,
-    ExitCode::STGI,  ExitCode::CLGI,   ExitCode::SKINIT, ExitCode::WBINVD};
+    ExitCode::STGI,     ExitCode::CLGI,  ExitCode::SKINIT,  ExitCode::WBINVD};
 
 /// Offset in the MSR permission map (APM 2 15.11) of the byte with the MSR's two bits.
 std::uint64_t msrpm_byte(std::uint32_t msr) {
@@ -29,7 +29,9 @@ std::uint64_t msrpm_byte(std::uint32_t msr) {
 }
 
 /// ES, CS, SS, DS lie in the VMCB at #VMEXIT; the others are VMSAVE's and stay in the processor.
-constexpr bool is_vmrun_segment(SegmentName name) { return name <= SegmentName::ds; }
+constexpr bool is_vmrun_segment(SegmentName name) {
+    return name <= SegmentName::ds;
+}
 
 template <typename T>
 constexpr svm::FieldAt<T> segment_field(SegmentName name, unsigned offset) {
@@ -77,8 +79,11 @@ void SvmBackend::write_controls(const SvmPages& pages, const SvmBackendConfig& c
 
 EntryReport SvmBackend::enter() {
     guest_.vmcb().set(vmcb::CLEAN, clean_);
+    guest_.vmcb().set(vmcb::TLB_CONTROL,
+                      flush_due_ ? svm::tlb_control::kFlushAsid : svm::tlb_control::kNothing);
     const svm::EntryResult result = guest_.vmrun();
     if (result.entered()) {
+        flush_due_ = false;
         // What only this class writes, and notes when it does.
         clean_ = svm::clean::kIntercepts | svm::clean::kPermissionMaps | svm::clean::kAsid;
         return {};
@@ -90,6 +95,20 @@ EntryReport SvmBackend::enter() {
             svm::field_name(result.failure.field),
             result.failure.demand,
             result.failure.value};
+}
+
+void SvmBackend::flush_tlb() {
+    // DEVIATION: a guest that has been entered loses its translations at once. A hypervisor
+    // interrupts the processor, so that it comes to a VMRUN with TLB_CONTROL.
+    if (guest_.in_guest())
+        guest_.flush_translations();
+    else
+        flush_due_ = true;
+}
+
+void SvmBackend::sync() {
+    guest_.sync();
+    guest_.vmsave();
 }
 
 ExitInfo SvmBackend::exit_info() const {
@@ -115,14 +134,31 @@ ExitInfo SvmBackend::exit_info() const {
         return exit;
     }
     switch (static_cast<ExitCode>(code)) {
-        case ExitCode::INTR: exit.kind = ExitKind::external_interrupt; break;
-        case ExitCode::NMI: exit.kind = ExitKind::nmi; break;
-        case ExitCode::VINTR: exit.kind = ExitKind::interrupt_window; break;
-        case ExitCode::SHUTDOWN: exit.kind = ExitKind::triple_fault; break;
-        case ExitCode::CPUID: exit.kind = ExitKind::cpuid; break;
-        case ExitCode::HLT: exit.kind = ExitKind::hlt; break;
-        case ExitCode::VMMCALL: exit.kind = ExitKind::hypercall; break;
-        case ExitCode::INVD: case ExitCode::WBINVD: exit.kind = ExitKind::cache_control; break;
+        case ExitCode::INTR:
+            exit.kind = ExitKind::external_interrupt;
+            break;
+        case ExitCode::NMI:
+            exit.kind = ExitKind::nmi;
+            break;
+        case ExitCode::VINTR:
+            exit.kind = ExitKind::interrupt_window;
+            break;
+        case ExitCode::SHUTDOWN:
+            exit.kind = ExitKind::triple_fault;
+            break;
+        case ExitCode::CPUID:
+            exit.kind = ExitKind::cpuid;
+            break;
+        case ExitCode::HLT:
+            exit.kind = ExitKind::hlt;
+            break;
+        case ExitCode::VMMCALL:
+            exit.kind = ExitKind::hypercall;
+            break;
+        case ExitCode::INVD:
+        case ExitCode::WBINVD:
+            exit.kind = ExitKind::cache_control;
+            break;
         case ExitCode::MSR:
             exit.kind = info1 & 1 ? ExitKind::msr_write : ExitKind::msr_read;
             break;
@@ -141,19 +177,26 @@ ExitInfo SvmBackend::exit_info() const {
             exit.write = sim::bit(info1, 1);
             exit.execute = sim::bit(info1, 4);
             break;
-        case ExitCode::VMRUN: case ExitCode::VMLOAD: case ExitCode::VMSAVE: case ExitCode::STGI:
-        case ExitCode::CLGI: case ExitCode::SKINIT: case ExitCode::INVLPGA:
+        case ExitCode::VMRUN:
+        case ExitCode::VMLOAD:
+        case ExitCode::VMSAVE:
+        case ExitCode::STGI:
+        case ExitCode::CLGI:
+        case ExitCode::SKINIT:
+        case ExitCode::INVLPGA:
             exit.kind = ExitKind::virtualization_instruction;
             break;
-        default: exit.kind = ExitKind::other; break;
+        default:
+            exit.kind = ExitKind::other;
+            break;
     }
     return exit;
 }
 
 void SvmBackend::skip_instruction(unsigned length) {
     std::uint64_t next = rip() + length;
-    const bool long64 = (get(vmcb::EFER) & cpu::efer::kLMA) &&
-                        svm::attrib::L::test(get(vmcb::CS_ATTRIB));
+    const bool long64 =
+        (get(vmcb::EFER) & cpu::efer::kLMA) && svm::attrib::L::test(get(vmcb::CS_ATTRIB));
     if (!long64) next &= 0xffffffff;
     set_rip(next);
     if (interrupt_shadow()) set_interrupt_shadow(false);
@@ -198,25 +241,40 @@ std::uint64_t SvmBackend::gpr(unsigned index) const {
     return core_.gpr(index);
 }
 void SvmBackend::set_gpr(unsigned index, std::uint64_t value) {
-    if (index == cpu::engine::kRax) set(vmcb::RAX, value);
-    else if (index == cpu::engine::kRsp) set(vmcb::RSP, value);
-    else core_.set_gpr(index, value);
+    if (index == cpu::engine::kRax)
+        set(vmcb::RAX, value);
+    else if (index == cpu::engine::kRsp)
+        set(vmcb::RSP, value);
+    else
+        core_.set_gpr(index, value);
 }
 
 std::uint64_t SvmBackend::cr(unsigned index) const {
     switch (index) {
-        case 0: return get(vmcb::CR0);
-        case 3: return get(vmcb::CR3);
-        case 4: return get(vmcb::CR4);
-        default: return get(vmcb::CR2);
+        case 0:
+            return get(vmcb::CR0);
+        case 3:
+            return get(vmcb::CR3);
+        case 4:
+            return get(vmcb::CR4);
+        default:
+            return get(vmcb::CR2);
     }
 }
 void SvmBackend::set_cr(unsigned index, std::uint64_t value) {
     switch (index) {
-        case 0: set(vmcb::CR0, value); break;
-        case 3: set(vmcb::CR3, value); break;
-        case 4: set(vmcb::CR4, value); break;
-        default: set(vmcb::CR2, value); break;
+        case 0:
+            set(vmcb::CR0, value);
+            break;
+        case 3:
+            set(vmcb::CR3, value);
+            break;
+        case 4:
+            set(vmcb::CR4, value);
+            break;
+        default:
+            set(vmcb::CR2, value);
+            break;
     }
 }
 
@@ -226,9 +284,12 @@ std::uint64_t SvmBackend::dr(unsigned index) const {
     return core_.dr(index);
 }
 void SvmBackend::set_dr(unsigned index, std::uint64_t value) {
-    if (index == 6) set(vmcb::DR6, value);
-    else if (index == 7) set(vmcb::DR7, value);
-    else core_.set_dr(index, value);
+    if (index == 6)
+        set(vmcb::DR6, value);
+    else if (index == 7)
+        set(vmcb::DR7, value);
+    else
+        core_.set_dr(index, value);
 }
 
 /// The guest does not see that EFER.SVME must be 1 (APM 2 15.5.1).
@@ -243,8 +304,7 @@ Segment SvmBackend::segment(SegmentName name) const {
     if (!is_vmrun_segment(name)) return core_.segment(name);
     Segment segment;
     segment.selector = get(segment_field<std::uint16_t>(name, 0));
-    segment.access_rights =
-        svm::rights_from_attrib(get(segment_field<std::uint16_t>(name, 2)));
+    segment.access_rights = svm::rights_from_attrib(get(segment_field<std::uint16_t>(name, 2)));
     segment.limit = get(segment_field<std::uint32_t>(name, 4));
     segment.base = get(segment_field<std::uint64_t>(name, 8));
     if (name == SegmentName::ss)
@@ -300,8 +360,8 @@ bool SvmBackend::interrupt_shadow() const {
     return svm::interrupt_shadow::SHADOW::test(get(vmcb::INTERRUPT_SHADOW));
 }
 void SvmBackend::set_interrupt_shadow(bool value) {
-    set(vmcb::INTERRUPT_SHADOW, svm::interrupt_shadow::SHADOW::set(get(vmcb::INTERRUPT_SHADOW),
-                                                                   value));
+    set(vmcb::INTERRUPT_SHADOW,
+        svm::interrupt_shadow::SHADOW::set(get(vmcb::INTERRUPT_SHADOW), value));
 }
 
 bool SvmBackend::has_pending_injection() const {
@@ -311,15 +371,22 @@ bool SvmBackend::has_pending_injection() const {
 void SvmBackend::inject(const InjectedEvent& event) {
     std::uint64_t type = svm::event::kException;
     switch (event.type) {
-        case InjectedEvent::Type::external_interrupt: type = svm::event::kInterrupt; break;
-        case InjectedEvent::Type::nmi: type = svm::event::kNmi; break;
-        case InjectedEvent::Type::software_interrupt: type = svm::event::kSoftwareInterrupt; break;
-        default: break;
+        case InjectedEvent::Type::external_interrupt:
+            type = svm::event::kInterrupt;
+            break;
+        case InjectedEvent::Type::nmi:
+            type = svm::event::kNmi;
+            break;
+        case InjectedEvent::Type::software_interrupt:
+            type = svm::event::kSoftwareInterrupt;
+            break;
+        default:
+            break;
     }
     std::uint64_t info = svm::event::V::kMask | event.vector | type << svm::event::TYPE::kLow;
     if (event.has_error_code)
-        info |= svm::event::EV::kMask |
-                std::uint64_t{event.error_code} << svm::event::ERRORCODE::kLow;
+        info |= svm::event::EV::kMask | std::uint64_t{event.error_code}
+                                            << svm::event::ERRORCODE::kLow;
     set(vmcb::EVENTINJ, info);
     if (event.instruction_length != 0) set(vmcb::NRIP, rip() + event.instruction_length);
 }

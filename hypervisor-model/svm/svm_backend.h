@@ -31,8 +31,8 @@ class SvmBackend final : public VpBackend {
     void request_interrupt_window(bool wanted) override;
     bool emulate_cr_access(const ExitInfo& exit, apic::LocalApic& virtual_apic) override;
     void set_tsc_offset(std::uint64_t offset) override;
-    void invalidate_guest_physical() override { core_.invalidate_nested(); }
-    void sync() override { guest_.sync(); }
+    void invalidate_guest_physical() override { flush_tlb(); }
+    void sync() override;
     cpu::ExecutionCore& core() noexcept override { return core_; }
 
     // --- VpContext ---
@@ -66,11 +66,12 @@ class SvmBackend final : public VpBackend {
     void set_halted(bool value) override { halted_ = value; }
     bool has_pending_injection() const override;
     void inject(const InjectedEvent& event) override;
-    void flush_tlb() override { core_.flush_tlb(); }
+    void flush_tlb() override;
 
   private:
     void write_controls(const SvmPages& pages, const SvmBackendConfig& config);
-    /// Loads and stores of the VMCB; a guest that has been entered is brought up to date around them.
+    /// Loads and stores of the VMCB; a guest that has been entered is brought up to date around
+    /// them.
     template <typename T>
     T get(cpu::svm::FieldAt<T> field) const {
         if (guest_.in_guest()) guest_.sync();
@@ -87,6 +88,7 @@ class SvmBackend final : public VpBackend {
     cpu::ExecutionCore& core_;
     mutable cpu::svm::Guest guest_;
     std::uint32_t clean_ = 0;  ///< what has not changed since the last VMRUN
+    bool flush_due_ = false;   ///< the next VMRUN drops the ASID's translations
     bool halted_ = false;
     bool window_ = false;
 };

@@ -13,88 +13,88 @@ inline constexpr std::uint16_t kVmcbSize = 4096;
 inline constexpr std::uint16_t kStateSaveArea = 0x400;  ///< table B-2's offsets count from here
 
 // Each segment register of the state save area: selector, attributes, limit, base.
-#define HVSIM_VMCB_SEGMENT(X, name, offset)                      \
-    X(name##_SELECTOR, std::uint16_t, 0x400 + (offset), "B-2")   \
-    X(name##_ATTRIB, std::uint16_t, 0x402 + (offset), "B-2")     \
-    X(name##_LIMIT, std::uint32_t, 0x404 + (offset), "B-2")      \
+#define HVSIM_VMCB_SEGMENT(X, name, offset)                    \
+    X(name##_SELECTOR, std::uint16_t, 0x400 + (offset), "B-2") \
+    X(name##_ATTRIB, std::uint16_t, 0x402 + (offset), "B-2")   \
+    X(name##_LIMIT, std::uint32_t, 0x404 + (offset), "B-2")    \
     X(name##_BASE, std::uint64_t, 0x408 + (offset), "B-2")
 
 // name, type, offset in the VMCB, table of appendix B.
-#define HVSIM_VMCB_FIELDS(X)                                      \
-    X(INTERCEPT_CR_READS, std::uint16_t, 0x000, "B-1")            \
-    X(INTERCEPT_CR_WRITES, std::uint16_t, 0x002, "B-1")           \
-    X(INTERCEPT_DR_READS, std::uint16_t, 0x004, "B-1")            \
-    X(INTERCEPT_DR_WRITES, std::uint16_t, 0x006, "B-1")           \
-    X(INTERCEPT_EXCEPTIONS, std::uint32_t, 0x008, "B-1")          \
-    X(INTERCEPT_MISC1, std::uint32_t, 0x00c, "B-1")               \
-    X(INTERCEPT_MISC2, std::uint32_t, 0x010, "B-1")               \
-    X(INTERCEPT_MISC3, std::uint32_t, 0x014, "B-1")               \
-    X(PAUSE_FILTER_THRESHOLD, std::uint16_t, 0x03c, "B-1")        \
-    X(PAUSE_FILTER_COUNT, std::uint16_t, 0x03e, "B-1")            \
-    X(IOPM_BASE_PA, std::uint64_t, 0x040, "B-1")                  \
-    X(MSRPM_BASE_PA, std::uint64_t, 0x048, "B-1")                 \
-    X(TSC_OFFSET, std::uint64_t, 0x050, "B-1")                    \
-    X(GUEST_ASID, std::uint32_t, 0x058, "B-1")                    \
-    X(TLB_CONTROL, std::uint8_t, 0x05c, "B-1")                    \
-    X(VINTR, std::uint64_t, 0x060, "B-1")                         \
-    X(INTERRUPT_SHADOW, std::uint64_t, 0x068, "B-1")              \
-    X(EXITCODE, std::uint64_t, 0x070, "B-1")                      \
-    X(EXITINFO1, std::uint64_t, 0x078, "B-1")                     \
-    X(EXITINFO2, std::uint64_t, 0x080, "B-1")                     \
-    X(EXITINTINFO, std::uint64_t, 0x088, "B-1")                   \
-    X(NESTED_CONTROL, std::uint64_t, 0x090, "B-1")                \
-    X(AVIC_APIC_BAR, std::uint64_t, 0x098, "B-1")                 \
-    X(GHCB_PA, std::uint64_t, 0x0a0, "B-1")                       \
-    X(EVENTINJ, std::uint64_t, 0x0a8, "B-1")                      \
-    X(N_CR3, std::uint64_t, 0x0b0, "B-1")                         \
-    X(VIRTUAL_EXTENSIONS, std::uint64_t, 0x0b8, "B-1")            \
-    X(CLEAN, std::uint32_t, 0x0c0, "B-1")                         \
-    X(NRIP, std::uint64_t, 0x0c8, "B-1")                          \
-    X(INSTRUCTION_BYTE_COUNT, std::uint8_t, 0x0d0, "B-1")         \
-    X(AVIC_BACKING_PAGE, std::uint64_t, 0x0e0, "B-1")             \
-    X(AVIC_LOGICAL_TABLE, std::uint64_t, 0x0f0, "B-1")            \
-    X(AVIC_PHYSICAL_TABLE, std::uint64_t, 0x0f8, "B-1")           \
-    X(VMSA_POINTER, std::uint64_t, 0x108, "B-1")                  \
-    HVSIM_VMCB_SEGMENT(X, ES, 0x00)                               \
-    HVSIM_VMCB_SEGMENT(X, CS, 0x10)                               \
-    HVSIM_VMCB_SEGMENT(X, SS, 0x20)                               \
-    HVSIM_VMCB_SEGMENT(X, DS, 0x30)                               \
-    HVSIM_VMCB_SEGMENT(X, FS, 0x40)                               \
-    HVSIM_VMCB_SEGMENT(X, GS, 0x50)                               \
-    HVSIM_VMCB_SEGMENT(X, GDTR, 0x60)                             \
-    HVSIM_VMCB_SEGMENT(X, LDTR, 0x70)                             \
-    HVSIM_VMCB_SEGMENT(X, IDTR, 0x80)                             \
-    HVSIM_VMCB_SEGMENT(X, TR, 0x90)                               \
-    X(CPL, std::uint8_t, 0x4cb, "B-2")                            \
-    X(EFER, std::uint64_t, 0x4d0, "B-2")                          \
-    X(CR4, std::uint64_t, 0x548, "B-2")                           \
-    X(CR3, std::uint64_t, 0x550, "B-2")                           \
-    X(CR0, std::uint64_t, 0x558, "B-2")                           \
-    X(DR7, std::uint64_t, 0x560, "B-2")                           \
-    X(DR6, std::uint64_t, 0x568, "B-2")                           \
-    X(RFLAGS, std::uint64_t, 0x570, "B-2")                        \
-    X(RIP, std::uint64_t, 0x578, "B-2")                           \
-    X(RSP, std::uint64_t, 0x5d8, "B-2")                           \
-    X(S_CET, std::uint64_t, 0x5e0, "B-2")                         \
-    X(SSP, std::uint64_t, 0x5e8, "B-2")                           \
-    X(ISST_ADDR, std::uint64_t, 0x5f0, "B-2")                     \
-    X(RAX, std::uint64_t, 0x5f8, "B-2")                           \
-    X(STAR, std::uint64_t, 0x600, "B-2")                          \
-    X(LSTAR, std::uint64_t, 0x608, "B-2")                         \
-    X(CSTAR, std::uint64_t, 0x610, "B-2")                         \
-    X(SFMASK, std::uint64_t, 0x618, "B-2")                        \
-    X(KERNEL_GS_BASE, std::uint64_t, 0x620, "B-2")                \
-    X(SYSENTER_CS, std::uint64_t, 0x628, "B-2")                   \
-    X(SYSENTER_ESP, std::uint64_t, 0x630, "B-2")                  \
-    X(SYSENTER_EIP, std::uint64_t, 0x638, "B-2")                  \
-    X(CR2, std::uint64_t, 0x640, "B-2")                           \
-    X(G_PAT, std::uint64_t, 0x668, "B-2")                         \
-    X(DBGCTL, std::uint64_t, 0x670, "B-2")                        \
-    X(BR_FROM, std::uint64_t, 0x678, "B-2")                       \
-    X(BR_TO, std::uint64_t, 0x680, "B-2")                         \
-    X(LAST_EXCEPTION_FROM, std::uint64_t, 0x688, "B-2")           \
-    X(LAST_EXCEPTION_TO, std::uint64_t, 0x690, "B-2")             \
-    X(DEBUG_EXTENDED_CONFIG, std::uint64_t, 0x698, "B-2")         \
+#define HVSIM_VMCB_FIELDS(X)                               \
+    X(INTERCEPT_CR_READS, std::uint16_t, 0x000, "B-1")     \
+    X(INTERCEPT_CR_WRITES, std::uint16_t, 0x002, "B-1")    \
+    X(INTERCEPT_DR_READS, std::uint16_t, 0x004, "B-1")     \
+    X(INTERCEPT_DR_WRITES, std::uint16_t, 0x006, "B-1")    \
+    X(INTERCEPT_EXCEPTIONS, std::uint32_t, 0x008, "B-1")   \
+    X(INTERCEPT_MISC1, std::uint32_t, 0x00c, "B-1")        \
+    X(INTERCEPT_MISC2, std::uint32_t, 0x010, "B-1")        \
+    X(INTERCEPT_MISC3, std::uint32_t, 0x014, "B-1")        \
+    X(PAUSE_FILTER_THRESHOLD, std::uint16_t, 0x03c, "B-1") \
+    X(PAUSE_FILTER_COUNT, std::uint16_t, 0x03e, "B-1")     \
+    X(IOPM_BASE_PA, std::uint64_t, 0x040, "B-1")           \
+    X(MSRPM_BASE_PA, std::uint64_t, 0x048, "B-1")          \
+    X(TSC_OFFSET, std::uint64_t, 0x050, "B-1")             \
+    X(GUEST_ASID, std::uint32_t, 0x058, "B-1")             \
+    X(TLB_CONTROL, std::uint8_t, 0x05c, "B-1")             \
+    X(VINTR, std::uint64_t, 0x060, "B-1")                  \
+    X(INTERRUPT_SHADOW, std::uint64_t, 0x068, "B-1")       \
+    X(EXITCODE, std::uint64_t, 0x070, "B-1")               \
+    X(EXITINFO1, std::uint64_t, 0x078, "B-1")              \
+    X(EXITINFO2, std::uint64_t, 0x080, "B-1")              \
+    X(EXITINTINFO, std::uint64_t, 0x088, "B-1")            \
+    X(NESTED_CONTROL, std::uint64_t, 0x090, "B-1")         \
+    X(AVIC_APIC_BAR, std::uint64_t, 0x098, "B-1")          \
+    X(GHCB_PA, std::uint64_t, 0x0a0, "B-1")                \
+    X(EVENTINJ, std::uint64_t, 0x0a8, "B-1")               \
+    X(N_CR3, std::uint64_t, 0x0b0, "B-1")                  \
+    X(VIRTUAL_EXTENSIONS, std::uint64_t, 0x0b8, "B-1")     \
+    X(CLEAN, std::uint32_t, 0x0c0, "B-1")                  \
+    X(NRIP, std::uint64_t, 0x0c8, "B-1")                   \
+    X(INSTRUCTION_BYTE_COUNT, std::uint8_t, 0x0d0, "B-1")  \
+    X(AVIC_BACKING_PAGE, std::uint64_t, 0x0e0, "B-1")      \
+    X(AVIC_LOGICAL_TABLE, std::uint64_t, 0x0f0, "B-1")     \
+    X(AVIC_PHYSICAL_TABLE, std::uint64_t, 0x0f8, "B-1")    \
+    X(VMSA_POINTER, std::uint64_t, 0x108, "B-1")           \
+    HVSIM_VMCB_SEGMENT(X, ES, 0x00)                        \
+    HVSIM_VMCB_SEGMENT(X, CS, 0x10)                        \
+    HVSIM_VMCB_SEGMENT(X, SS, 0x20)                        \
+    HVSIM_VMCB_SEGMENT(X, DS, 0x30)                        \
+    HVSIM_VMCB_SEGMENT(X, FS, 0x40)                        \
+    HVSIM_VMCB_SEGMENT(X, GS, 0x50)                        \
+    HVSIM_VMCB_SEGMENT(X, GDTR, 0x60)                      \
+    HVSIM_VMCB_SEGMENT(X, LDTR, 0x70)                      \
+    HVSIM_VMCB_SEGMENT(X, IDTR, 0x80)                      \
+    HVSIM_VMCB_SEGMENT(X, TR, 0x90)                        \
+    X(CPL, std::uint8_t, 0x4cb, "B-2")                     \
+    X(EFER, std::uint64_t, 0x4d0, "B-2")                   \
+    X(CR4, std::uint64_t, 0x548, "B-2")                    \
+    X(CR3, std::uint64_t, 0x550, "B-2")                    \
+    X(CR0, std::uint64_t, 0x558, "B-2")                    \
+    X(DR7, std::uint64_t, 0x560, "B-2")                    \
+    X(DR6, std::uint64_t, 0x568, "B-2")                    \
+    X(RFLAGS, std::uint64_t, 0x570, "B-2")                 \
+    X(RIP, std::uint64_t, 0x578, "B-2")                    \
+    X(RSP, std::uint64_t, 0x5d8, "B-2")                    \
+    X(S_CET, std::uint64_t, 0x5e0, "B-2")                  \
+    X(SSP, std::uint64_t, 0x5e8, "B-2")                    \
+    X(ISST_ADDR, std::uint64_t, 0x5f0, "B-2")              \
+    X(RAX, std::uint64_t, 0x5f8, "B-2")                    \
+    X(STAR, std::uint64_t, 0x600, "B-2")                   \
+    X(LSTAR, std::uint64_t, 0x608, "B-2")                  \
+    X(CSTAR, std::uint64_t, 0x610, "B-2")                  \
+    X(SFMASK, std::uint64_t, 0x618, "B-2")                 \
+    X(KERNEL_GS_BASE, std::uint64_t, 0x620, "B-2")         \
+    X(SYSENTER_CS, std::uint64_t, 0x628, "B-2")            \
+    X(SYSENTER_ESP, std::uint64_t, 0x630, "B-2")           \
+    X(SYSENTER_EIP, std::uint64_t, 0x638, "B-2")           \
+    X(CR2, std::uint64_t, 0x640, "B-2")                    \
+    X(G_PAT, std::uint64_t, 0x668, "B-2")                  \
+    X(DBGCTL, std::uint64_t, 0x670, "B-2")                 \
+    X(BR_FROM, std::uint64_t, 0x678, "B-2")                \
+    X(BR_TO, std::uint64_t, 0x680, "B-2")                  \
+    X(LAST_EXCEPTION_FROM, std::uint64_t, 0x688, "B-2")    \
+    X(LAST_EXCEPTION_TO, std::uint64_t, 0x690, "B-2")      \
+    X(DEBUG_EXTENDED_CONFIG, std::uint64_t, 0x698, "B-2")  \
     X(SPEC_CTRL, std::uint64_t, 0x6e0, "B-2")
 
 /// A field: where it lies, and its type for loads and stores.
@@ -196,11 +196,11 @@ inline constexpr std::uint64_t kInterrupt = 0, kNmi = 2, kException = 3, kSoftwa
 
 /// TLB_CONTROL (APM 2 15.16.2).
 namespace tlb_control {
-inline constexpr std::uint8_t kNothing = 0, kFlushAll = 1, kFlushAsid = 3,
-                              kFlushAsidNonGlobal = 7;
+inline constexpr std::uint8_t kNothing = 0, kFlushAll = 1, kFlushAsid = 3, kFlushAsidNonGlobal = 7;
 }
 
-/// VMCB clean field (APM 2 15.15.3): a set bit lets the processor use what it cached at the last exit.
+/// VMCB clean field (APM 2 15.15.3): a set bit lets the processor use what it cached at the last
+/// exit.
 namespace clean {
 inline constexpr std::uint32_t kIntercepts = 1u << 0,  ///< intercepts, TSC offset, pause filter
     kPermissionMaps = 1u << 1,                         ///< IOPM_BASE_PA, MSRPM_BASE_PA
@@ -238,24 +238,30 @@ using MOV = sim::Bits<63>;  ///< CR only: a MOV, not CLTS, LMSW or SMSW
 inline constexpr std::uint64_t kIopmBytes = 0x3000;   // APM 2 15.10.1
 inline constexpr std::uint64_t kMsrpmBytes = 0x2000;  // APM 2 15.11
 
-/// #VMEXIT codes. 0x00 to 0x5f are ranges: + register or vector. From 0x60 the code minus 0x60 is the
-/// bit number of the intercept in INTERCEPT_MISC1, MISC2 and MISC3, one after another.
-#define HVSIM_SVM_EXIT_CODES(X)                                                                   \
-    X(CR0_READ, 0x00) X(CR8_READ, 0x08) X(CR0_WRITE, 0x10) X(CR8_WRITE, 0x18) X(DR0_READ, 0x20)   \
-    X(DR0_WRITE, 0x30) X(EXCP0, 0x40) X(INTR, 0x60) X(NMI, 0x61) X(SMI, 0x62) X(INIT, 0x63)       \
-    X(VINTR, 0x64) X(CR0_SEL_WRITE, 0x65) X(IDTR_READ, 0x66) X(GDTR_READ, 0x67)                   \
-    X(LDTR_READ, 0x68) X(TR_READ, 0x69) X(IDTR_WRITE, 0x6a) X(GDTR_WRITE, 0x6b)                   \
-    X(LDTR_WRITE, 0x6c) X(TR_WRITE, 0x6d) X(RDTSC, 0x6e) X(RDPMC, 0x6f) X(PUSHF, 0x70)            \
-    X(POPF, 0x71) X(CPUID, 0x72) X(RSM, 0x73) X(IRET, 0x74) X(SWINT, 0x75) X(INVD, 0x76)          \
-    X(PAUSE, 0x77) X(HLT, 0x78) X(INVLPG, 0x79) X(INVLPGA, 0x7a) X(IOIO, 0x7b) X(MSR, 0x7c)       \
-    X(TASK_SWITCH, 0x7d) X(FERR_FREEZE, 0x7e) X(SHUTDOWN, 0x7f) X(VMRUN, 0x80) X(VMMCALL, 0x81)   \
-    X(VMLOAD, 0x82) X(VMSAVE, 0x83) X(STGI, 0x84) X(CLGI, 0x85) X(SKINIT, 0x86) X(RDTSCP, 0x87)   \
-    X(ICEBP, 0x88) X(WBINVD, 0x89) X(MONITOR, 0x8a) X(MWAIT, 0x8b) X(MWAIT_CONDITIONAL, 0x8c)     \
-    X(XSETBV, 0x8d) X(RDPRU, 0x8e) X(EFER_WRITE_TRAP, 0x8f) X(CR0_WRITE_TRAP, 0x90)               \
-    X(INVLPGB, 0xa0) X(INVLPGB_ILLEGAL, 0xa1) X(INVPCID, 0xa2) X(MCOMMIT, 0xa3) X(TLBSYNC, 0xa4)  \
-    X(BUSLOCK, 0xa5) X(IDLE_HLT, 0xa6) X(NPF, 0x400) X(AVIC_INCOMPLETE_IPI, 0x401)                \
-    X(AVIC_NOACCEL, 0x402) X(VMGEXIT, 0x403) X(INVALID, ~std::uint64_t{0})                        \
-    X(BUSY, ~std::uint64_t{1})
+/// #VMEXIT codes. 0x00 to 0x5f are ranges: + register or vector. From 0x60 the code minus 0x60 is
+/// the bit number of the intercept in INTERCEPT_MISC1, MISC2 and MISC3, one after another.
+#define HVSIM_SVM_EXIT_CODES(X)                                                                    \
+    X(CR0_READ, 0x00)                                                                              \
+    X(CR8_READ, 0x08) X(CR0_WRITE, 0x10) X(CR8_WRITE, 0x18) X(DR0_READ, 0x20) X(DR0_WRITE, 0x30)   \
+        X(EXCP0, 0x40) X(INTR, 0x60) X(NMI, 0x61) X(SMI, 0x62) X(INIT, 0x63) X(VINTR, 0x64)        \
+            X(CR0_SEL_WRITE, 0x65) X(IDTR_READ, 0x66) X(GDTR_READ, 0x67) X(LDTR_READ, 0x68)        \
+                X(TR_READ, 0x69) X(IDTR_WRITE, 0x6a) X(GDTR_WRITE, 0x6b) X(LDTR_WRITE, 0x6c) X(    \
+                    TR_WRITE, 0x6d) X(RDTSC, 0x6e) X(RDPMC, 0x6f) X(PUSHF, 0x70) X(POPF, 0x71)     \
+                    X(CPUID, 0x72) X(RSM, 0x73) X(IRET, 0x74) X(SWINT, 0x75) X(INVD, 0x76) X(      \
+                        PAUSE, 0x77) X(HLT, 0x78) X(INVLPG, 0x79) X(INVLPGA, 0x7a) X(IOIO, 0x7b)   \
+                        X(MSR, 0x7c) X(TASK_SWITCH, 0x7d) X(FERR_FREEZE, 0x7e) X(SHUTDOWN, 0x7f)   \
+                            X(VMRUN, 0x80) X(VMMCALL, 0x81) X(VMLOAD, 0x82) X(VMSAVE, 0x83)        \
+                                X(STGI, 0x84) X(CLGI, 0x85) X(SKINIT, 0x86) X(RDTSCP, 0x87) X(     \
+                                    ICEBP, 0x88) X(WBINVD, 0x89) X(MONITOR, 0x8a) X(MWAIT, 0x8b)   \
+                                    X(MWAIT_CONDITIONAL, 0x8c) X(XSETBV, 0x8d) X(RDPRU, 0x8e) X(   \
+                                        EFER_WRITE_TRAP, 0x8f) X(CR0_WRITE_TRAP, 0x90)             \
+                                        X(INVLPGB, 0xa0) X(INVLPGB_ILLEGAL, 0xa1) X(INVPCID, 0xa2) \
+                                            X(MCOMMIT, 0xa3) X(TLBSYNC, 0xa4) X(BUSLOCK, 0xa5)     \
+                                                X(IDLE_HLT, 0xa6) X(NPF, 0x400)                    \
+                                                    X(AVIC_INCOMPLETE_IPI, 0x401)                  \
+                                                        X(AVIC_NOACCEL, 0x402) X(VMGEXIT, 0x403)   \
+                                                            X(INVALID, ~std::uint64_t{0})          \
+                                                                X(BUSY, ~std::uint64_t{1})
 
 enum class ExitCode : std::uint64_t {
 #define HVSIM_EXIT_ENUM(name, number) name = number,
