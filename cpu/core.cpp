@@ -32,6 +32,7 @@ Core::Core(engine::EngineGroup& engines, sim::Ram& ram, Bus& bus, SharedClock& c
     msrs_ = std::make_unique<MsrFile>(*model_, config.virtualization);
     virtualization_ = config.virtualization;
     nx_ = config.nx;
+    set_optional_intercepts({});
     reset(false);
 }
 

@@ -70,6 +70,7 @@ void Core::set_optional_intercepts(const engine::OptionalIntercepts& intercepts)
     cr3_intercepted_ = intercepts.cr3_write;
     engine::OptionalIntercepts wanted = intercepts;
     wanted.cr3_write |= paging_.mode == mmu::PagingMode::pae;
+    wanted.pause = true;  // it takes time
     if (wanted == optional_) return;
     optional_ = wanted;
     engine_->set_optional_intercepts(optional_);

@@ -50,7 +50,8 @@ void Instructions::handle(const engine::Intercept& intercept) {
         case InterceptCode::syscall: return syscall();
         case InterceptCode::sysenter: return sysenter();
         case InterceptCode::sysexit: return sysexit();
-        case InterceptCode::pause: return simple(ActionKind::pause);
+        case InterceptCode::pause:
+            return simple(ActionKind::pause, core_.timing().instruction_pause);
         case InterceptCode::invd: return simple(ActionKind::invd);
         case InterceptCode::wbinvd: {
             const Instruction in = fetch();
@@ -104,12 +105,14 @@ void Instructions::undefined_opcode() {
     core_.raise(kUD);
 }
 
-void Instructions::simple(ActionKind kind) {
+void Instructions::simple(ActionKind kind, sim::Duration cost) {
     const Instruction in = fetch();
     Action action;
     action.kind = kind;
     action.instruction_length = in.length;
-    if (!core_.exits(action)) core_.complete_instruction(in.length);
+    if (core_.exits(action)) return;
+    core_.charge(cost);
+    core_.complete_instruction(in.length);
 }
 
 void Instructions::software_interrupt() {

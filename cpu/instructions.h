@@ -28,7 +28,8 @@ class Instructions {
     void invlpg();
     void table_register(engine::InterceptCode code);
     void load_system_segment(const Instruction& in, bool task);
-    void simple(ActionKind kind);
+    /// `cost`: time it takes where it is not intercepted.
+    void simple(ActionKind kind, sim::Duration cost = 0);
     void syscall();
     void sysenter();
     void sysexit();

@@ -54,6 +54,8 @@ enum class TimingKind : std::uint8_t {
       "One entry of an IOMMU structure read by a walk")                                           \
     X(memory_iommu_invalidate, "memory", "iommu_invalidate", cost, 0,                             \
       "One descriptor or command of the IOMMU's invalidation queue")                              \
+    X(instruction_pause, "instruction", "pause", cost, 0,                                         \
+      "Guest execution: what PAUSE costs more than its code bytes")                               \
     X(interrupt_delivery, "interrupt", "delivery", cost, 0,                                       \
       "Delivery of an interrupt or exception through the IDT")                                    \
     X(interrupt_ipi, "interrupt", "ipi", cost, 0, "From an ICR write to the target's local APIC") \
