@@ -149,8 +149,10 @@ bool Guest::load_controls(std::uint32_t clean) {
     return changed;
 }
 
-void Guest::controls_changed() {
-    paged_ = nested_control::NP_ENABLE::test(controls_.nested);
+/// Brings new controls into the core; returns groups of the save area that have to follow.
+std::uint32_t Guest::controls_changed() {
+    // G_PAT counts only with nested paging.
+    const bool repaged = replace(paged_, nested_control::NP_ENABLE::test(controls_.nested));
     stage_.root = controls_.n_cr3;
     // The core tags nothing with an ASID: another one, or other tables, begin without translations.
     bool others = replace(translated_asid_, controls_.asid);
@@ -172,6 +174,7 @@ void Guest::controls_changed() {
         any({ExitCode::IDTR_READ, ExitCode::GDTR_READ, ExitCode::LDTR_READ, ExitCode::TR_READ});
     // DEVIATION: PUSHF, POPF and IRET run in the engine and never exit.
     core_.set_optional_intercepts(optional);
+    return repaged ? clean::kNestedPaging : 0;
 }
 
 /// Reads the save area but for what `clean` says is cached; returns the groups that differ from
@@ -277,13 +280,13 @@ EntryResult Guest::vmrun(bool host_interrupts) {
     SIM_ASSERT(!in_guest_);
     const std::uint32_t clean = cached_ ? vmcb_.get(vmcb::CLEAN) : 0;
     const bool controls_differ = load_controls(clean) || !cached_;
-    const std::uint32_t differing = cached_ ? pull(clean) : (pull(0), ~std::uint32_t{0});
+    std::uint32_t differing = cached_ ? pull(clean) : (pull(0), ~std::uint32_t{0});
     EntryFailure failure;
     if (!check_event(controls_, failure)) return refuse(failure);
     if (controls_differ ||
         (differing & ~(kNeverCached | clean::kCr2 | clean::kDescriptorTables)) != 0)
         if (!check_state(controls_, image_, physical_bits_, failure)) return refuse(failure);
-    if (controls_differ) controls_changed();
+    if (controls_differ) differing |= controls_changed();
     if (controls_.tlb_control != tlb_control::kNothing) core_.invalidate_nested();
     apply(differing);
     const bool shadow = interrupt_shadow::SHADOW::test(vmcb_.get(vmcb::INTERRUPT_SHADOW));
@@ -341,8 +344,8 @@ void Guest::sync() {
 void Guest::adopt() {
     if (!in_guest_) return;
     load_controls(0);
-    controls_changed();
-    apply(pull(0));
+    const std::uint32_t forced = controls_changed();
+    apply(pull(0) | forced);
     const bool shadow = interrupt_shadow::SHADOW::test(vmcb_.get(vmcb::INTERRUPT_SHADOW));
     if (core_.interrupt_shadow() != shadow) core_.set_interrupt_shadow(shadow);
     core_.poll_soon();

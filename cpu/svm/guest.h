@@ -122,7 +122,7 @@ class Guest final : public GuestMode {
 
     // guest.cpp
     bool load_controls(std::uint32_t clean);
-    void controls_changed();
+    std::uint32_t controls_changed();
     std::uint32_t pull(std::uint32_t clean);
     void apply(std::uint32_t groups);
     void apply_segments();
