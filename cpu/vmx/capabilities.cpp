@@ -70,7 +70,7 @@ bool capability_msr(std::uint32_t number, std::uint64_t& value) noexcept {
         case 0x487: value = kCr0Fixed1; return true;
         case 0x488: value = kCr4Fixed0; return true;
         case 0x489: value = kCr4Fixed1; return true;
-        case 0x48a: value = FIELD_INDEX::kMask & 0x2e; return true;
+        case 0x48a: value = 0x32; return true;  // A.9: highest index, TSC_MULTIPLIER's, in place
         case 0x48b: value = pack(0, kSecondaryControls.may_be_one); return true;
         case 0x48c: value = ept_vpid_capability(); return true;
         case 0x48d: value = pack(kPinControls.must_be_one, kPinControls.may_be_one); return true;
