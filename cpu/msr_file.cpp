@@ -71,6 +71,8 @@ bool MsrFile::read(std::uint32_t number, std::uint64_t& value) const noexcept {
     switch (number) {
         case msr::kAmdHwcr: value = hwcr_; return true;
         case msr::kAmdSysCfg: value = syscfg_; return true;
+        case msr::kAmdNbCfg: value = nb_cfg_; return true;
+        case msr::kAmdDeCfg: value = de_cfg_; return true;
         case msr::kAmdVmCr: value = vm_cr_; return virtualization_;
         case msr::kAmdVmHsavePa: value = vm_hsave_pa_; return virtualization_;
         default: return false;
@@ -103,6 +105,8 @@ bool MsrFile::write_amd(std::uint32_t number, std::uint64_t value) noexcept {
     switch (number) {
         case msr::kAmdHwcr: hwcr_ = value; return true;
         case msr::kAmdSysCfg: syscfg_ = value; return true;
+        case msr::kAmdNbCfg: nb_cfg_ = value; return true;
+        case msr::kAmdDeCfg: de_cfg_ = value; return true;
         case msr::kAmdVmCr: {  // APM 2 15.30.1: bits above 4 are reserved
             if (!virtualization_ || (value & ~std::uint64_t{0x1f}) != 0) return false;
             // While LOCK is 1, LOCK and SVMDIS ignore writes.

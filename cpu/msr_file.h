@@ -24,6 +24,7 @@ inline constexpr std::uint32_t kTsc = 0x10, kApicBase = 0x1b, kFeatureControl = 
                                kFsBase = 0xc0000100, kGsBase = 0xc0000101,
                                kKernelGsBase = 0xc0000102, kTscAux = 0xc0000103,
                                kAmdSysCfg = 0xc0010010, kAmdHwcr = 0xc0010015,
+                               kAmdNbCfg = 0xc001001f, kAmdDeCfg = 0xc0011029,
                                kAmdPatchLevel = 0x8b, kAmdVmCr = 0xc0010114,
                                kAmdVmHsavePa = 0xc0010117;
 }
@@ -65,7 +66,7 @@ class MsrFile {
     std::array<std::uint64_t, 20> mtrr_variable_{};
     std::array<std::uint64_t, 11> mtrr_fixed_{};
     std::uint64_t mcg_status_ = 0, spec_ctrl_ = 0;
-    std::uint64_t vm_cr_ = 0, vm_hsave_pa_ = 0, hwcr_ = 0, syscfg_ = 0;
+    std::uint64_t vm_cr_ = 0, vm_hsave_pa_ = 0, hwcr_ = 0, syscfg_ = 0, nb_cfg_ = 0, de_cfg_ = 0;
 };
 
 }  // namespace hvsim::cpu

@@ -86,6 +86,7 @@ void Dispatcher::run_processor(std::size_t index, sim::Time until) {
 void Dispatcher::dispatch() {
     sc_core::wait(sc_core::SC_ZERO_TIME);  // every processor's thread has reached its wait
     try {
+        if (on_start) on_start();
         dispatch_loop();
     } catch (...) {
         failure_ = std::current_exception();

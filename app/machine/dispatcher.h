@@ -29,6 +29,8 @@ class Dispatcher : public sc_core::sc_module {
     /// Before the simulation starts. Not owned.
     void add(Processor& processor);
     void add(sim::Clocked& device);
+    /// Called once, when the buses are connected, before anything runs.
+    std::function<void()> on_start;
     /// Called between two runs of processors, at least each millisecond of virtual time; returns
     /// false to end the run.
     std::function<bool(sim::Time)> on_step;

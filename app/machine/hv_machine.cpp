@@ -61,6 +61,23 @@ hv::HypervisorHostConfig host_config(const Board& board) {
     return config;
 }
 
+/// The unit's registers as transactions of processor 0, on which the hypervisor launches.
+class BusIommuRegisters final : public hv::IommuRegisters {
+  public:
+    explicit BusIommuRegisters(cpu::Bus& bus) : bus_(bus) {}
+    std::uint64_t read(std::uint32_t offset, unsigned size) override {
+        sim::Duration delay = 0;
+        return bus_.read_memory(kIommuAddress + offset, size, 0, delay);
+    }
+    void write(std::uint32_t offset, unsigned size, std::uint64_t value) override {
+        sim::Duration delay = 0;
+        bus_.write_memory(kIommuAddress + offset, size, value, 0, delay);
+    }
+
+  private:
+    cpu::Bus& bus_;
+};
+
 }  // namespace
 
 HvMachine::HvMachine(Board& board) : board_(board) {
@@ -85,6 +102,19 @@ HvMachine::HvMachine(Board& board) : board_(board) {
     for (std::size_t i = 0; i < scenario.vms.size(); ++i) add_vm(i);
 }
 
+/// The hypervisor takes the IOMMU before any device works; the disk controller's interrupt goes
+/// through its remapping table.
+void HvMachine::launch_iommu(std::uint8_t vector) {
+    iommu_registers_ = std::make_unique<BusIommuRegisters>(*board_.buses[0]);
+    hv::Partition& root = host_->hypervisor().root();
+    iommu_ = std::make_unique<hv::IommuManager>(board_.ram, root.pool(), *iommu_registers_);
+    iommu_->launch(root.gpa_space().mapped());
+    iommu_->attach_device(kNvmeRequester);
+    host_->set_iommu(iommu_.get());
+    const apic::MsiMessage msi = iommu_->allocate_interrupt(kNvmeRequester, 0, vector);
+    storage_->set_interrupt({msi.address, msi.data});
+}
+
 /// The disk controller's interrupt: from its MSI to a physical vector of processor 0, from there to
 /// the root partition.
 void HvMachine::connect_storage() {
@@ -96,9 +126,13 @@ void HvMachine::connect_storage() {
     const apic::MsiMessage msi = apic::encode_msi(message);
     storage_ = std::make_unique<RootStorage>(*root_, kNvmeAddress,
                                              hv::stack::InterruptMessage{msi.address, msi.data});
+    if (disks_->has_iommu())
+        board_.dispatcher.on_start = [this, number = *vector] { launch_iommu(number); };
 }
 
-HvMachine::~HvMachine() = default;
+HvMachine::~HvMachine() {
+    host_->set_iommu(nullptr);
+}
 
 void HvMachine::connect_callbacks() {
     board_.interrupts.on_arrival = [this](std::size_t target, sim::Time at) {
@@ -187,6 +221,7 @@ void HvMachine::collect(RunOutcome& outcome) const {
     for (const auto& vm : vms_) vm->collect(list);
     storage_->collect(list);
     disks_->collect(list);
+    if (iommu_) iommu_->collect(list);
     board_.memory_bus.collect(list);
     board_.io_bus.collect(list);
     outcome.statistics = std::move(list.items);

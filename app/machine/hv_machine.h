@@ -3,6 +3,7 @@
 #include "app/machine/board.h"
 #include "app/machine/vm.h"
 #include "hypervisor-model/host/hypervisor_host.h"
+#include "hypervisor-model/host/iommu_manager.h"
 #include "hypervisor-model/stack/root_partition.h"
 
 namespace hvsim::app {
@@ -37,6 +38,7 @@ class HvMachine final : public hv::CoreFactory {
     std::unique_ptr<cpu::ExecutionCore> guest_core(const sim::Subject& subject) override;
     std::unique_ptr<cpu::NativeCore> native_core(const sim::Subject& subject) override;
     void connect_callbacks();
+    void launch_iommu(std::uint8_t vector);
     void connect_storage();
     void add_vm(std::size_t index);
 
@@ -48,6 +50,8 @@ class HvMachine final : public hv::CoreFactory {
     std::unique_ptr<hv::stack::RootMemory> root_memory_;
     std::unique_ptr<hv::stack::RootPartition> root_;
     std::unique_ptr<DiskController> disks_;
+    std::unique_ptr<hv::IommuRegisters> iommu_registers_;
+    std::unique_ptr<hv::IommuManager> iommu_;
     std::unique_ptr<RootStorage> storage_;
     std::vector<std::unique_ptr<Vm>> vms_;
 };

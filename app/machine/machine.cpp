@@ -5,7 +5,10 @@
 #include "app/machine/hv_machine.h"
 #include "app/run.h"
 #include "cpu/engine/engine.h"
+#include "cpu/svm/spec/vmcb.h"
 #include "cpu/vmx/spec/fields.h"
+#include "hypervisor-model/hypercall/table.h"
+#include "vmbus-model/spec/protocol.h"
 
 // libsystemc's own entry point, which a program with its own main() never calls.
 int sc_main(int, char**) { return 0; }
@@ -72,8 +75,21 @@ RunOutcome run_machine(const Scenario& scenario, RunOptions& options) {
     return scenario.hypervisor ? run_hypervisor(scenario, options) : run_bare(scenario, options);
 }
 
-sim::TraceNames trace_names(const Scenario&) {
+sim::TraceNames trace_names(const Scenario& scenario) {
     sim::TraceNames names;
+    if (scenario.host.vendor == Vendor::intel) {
+        for (std::uint32_t reason = 0; reason < 128; ++reason)
+            if (const auto name = cpu::vmx::exit_reason_name(reason); !name.empty())
+                names.add(sim::EventKind::kVmExit, 0, reason, name);
+    } else {
+        for (std::uint64_t code = 0; code <= 0x403; ++code)
+            if (const auto name = cpu::svm::exit_code_name(code); !name.empty())
+                names.add(sim::EventKind::kVmExit, 0, code, name);
+    }
+    for (const hv::HypercallRow& row : hv::hypercall_table())
+        names.add(sim::EventKind::kHypercall, 0, row.code, row.name);
+    for (const auto& row : vmbus::spec::kMessageTable)
+        names.add(sim::EventKind::kVmbusMessage, 0, static_cast<std::uint64_t>(row.type), row.name);
     return names;
 }
 

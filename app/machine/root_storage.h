@@ -19,6 +19,10 @@ class RootStorage final : public hv::stack::PartitionClient,
     RootStorage(hv::stack::RootPartition& root, std::uint64_t registers,
                 const hv::stack::InterruptMessage& interrupt);
 
+    /// Where the controller's interrupt goes; before the driver starts.
+    void set_interrupt(const hv::stack::InterruptMessage& interrupt) {
+        driver_.set_interrupt(interrupt);
+    }
     bool ready() const noexcept { return driver_.ready(); }
     hv::stack::DiskProperties properties(std::uint32_t disk) const {
         return driver_.properties(disk);

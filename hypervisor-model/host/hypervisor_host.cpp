@@ -242,6 +242,7 @@ void HypervisorHost::flush(VirtualProcessor& target, const FlushRequest&, sim::T
 }
 
 void HypervisorHost::flush_guest_physical(Partition& partition) {
+    if (iommu_ != nullptr && partition.is_root()) iommu_->update(partition.gpa_space().mapped());
     for (Backend& entry : backends_)
         if (&entry.vp->partition() == &partition) entry.backend->invalidate_guest_physical();
 }

@@ -8,6 +8,7 @@
 
 #include "cpu/models/model.h"
 #include "cpu/native_core.h"
+#include "hypervisor-model/host/iommu_manager.h"
 #include "hypervisor-model/host/logical_processor.h"
 #include "hypervisor-model/hypervisor.h"
 
@@ -73,6 +74,9 @@ class HypervisorHost final : public VpWaker,
                          cpu::engine::MmioHandler& handler);
     void remove_mmio_windows(PartitionId partition);
 
+    /// The host's IOMMU, when there is one (not owned): it follows the root partition's memory.
+    void set_iommu(IommuManager* manager) noexcept { iommu_ = manager; }
+
     /// Told of resets and crashes that guests ask for, and of refused entries.
     std::function<void(VirtualProcessor&, VpAction, sim::Time)> on_guest_action;
     std::function<void(VirtualProcessor&, const EntryReport&)> on_entry_failed;
@@ -124,6 +128,7 @@ class HypervisorHost final : public VpWaker,
     std::unique_ptr<HypercallDispatcher> dispatcher_;
     std::map<std::uint8_t, DeviceInterruptTarget> device_vectors_;
     std::map<std::pair<PartitionId, std::uint64_t>, cpu::engine::MmioHandler*> windows_;
+    IommuManager* iommu_ = nullptr;
     std::uint16_t next_vpid_ = 1;
 };
 
