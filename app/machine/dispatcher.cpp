@@ -13,7 +13,8 @@ constexpr sim::Duration kLongestRun = sim::kMillisecond;
 }  // namespace
 
 struct Dispatcher::Thread {
-    explicit Thread(Processor& p) : processor(p), event("start") {}
+    explicit Thread(Processor& p)
+        : processor(p), event(sc_core::sc_gen_unique_name("start")) {}
     Processor& processor;
     sc_core::sc_event event;
     sim::Time until = 0;
