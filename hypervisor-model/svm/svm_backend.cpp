@@ -172,7 +172,10 @@ ExitInfo SvmBackend::exit_info() const {
             exit.instruction_length = static_cast<std::uint8_t>(info2 - current);
             break;
         case ExitCode::NPF:
-            exit.kind = ExitKind::nested_page_fault;
+            // A reserved bit is no fault of the guest's.
+            exit.kind = (info1 & mmu::npt::exitinfo1::kReserved) != 0
+                            ? ExitKind::nested_misconfiguration
+                            : ExitKind::nested_page_fault;
             exit.gpa = info2;
             exit.write = sim::bit(info1, 1);
             exit.execute = sim::bit(info1, 4);
