@@ -201,8 +201,9 @@ HvStatus GpaSpace::unmap(std::uint64_t page_number) {
         return HvStatus::success;
     }
     if (!lookup_table(page_number)) return HvStatus::success;
+    mapped_.erase(page_number, 1);  // before the listener looks at it
     const HvStatus status = set_table(page_number, std::nullopt);
-    if (status == HvStatus::success) mapped_.erase(page_number, 1);
+    if (status != HvStatus::success) mapped_.insert(page_number, 1);
     return status;
 }
 

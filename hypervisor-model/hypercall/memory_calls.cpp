@@ -198,12 +198,15 @@ CallResult withdraw_memory(Call& call, const hc::ProximityQuery& in, RepRange,
         status != HvStatus::success)
         return {status, 0};
     unsigned done = 0;
+    HvStatus status = HvStatus::success;
     for (u64& page : pages) {
-        const HvStatus status = withdraw_page(call, *target, page);
-        if (status != HvStatus::success) return {status, done};
+        status = withdraw_page(call, *target, page);
+        if (status != HvStatus::success) break;
         ++done;
     }
-    return {HvStatus::success, done};
+    // More is mapped now: the caller's devices reach it again.
+    if (done != 0) call.partition.gpa_space_changed();
+    return {status, done};
 }
 
 HvStatus get_memory_balance(Call& call, const hc::ProximityQuery& in, hc::MemoryBalance& out) {

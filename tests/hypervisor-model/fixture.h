@@ -3,6 +3,7 @@
 // wakes and flushes are counted. Root software and guests call by the same door.
 #include <array>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -111,10 +112,14 @@ class FakeShootdown final : public TlbShootdown {
   public:
     std::vector<std::pair<const VirtualProcessor*, FlushRequest>> flushes;
     unsigned guest_physical = 0;
+    std::function<void(Partition&)> on_guest_physical;
     void flush(VirtualProcessor& target, const FlushRequest& request, sim::Time) override {
         flushes.emplace_back(&target, request);
     }
-    void flush_guest_physical(Partition&) override { ++guest_physical; }
+    void flush_guest_physical(Partition& partition) override {
+        ++guest_physical;
+        if (on_guest_physical) on_guest_physical(partition);
+    }
 };
 
 class FakeCpuid final : public HostCpuid {

@@ -214,6 +214,23 @@ TEST_CASE("a page that the root deposits is out of reach; withdrawn, it is back"
     CHECK(h.reaches(Host::kChildMemory));
 }
 
+TEST_CASE("the domain follows each change of the root's memory as it is made") {
+    Host h;
+    h.shootdown.on_guest_physical = [&h](Partition& partition) {
+        if (partition.is_root()) h.follow();
+    };
+    constexpr std::uint64_t kGiven = 0x2345;
+    for (std::uint64_t page = kGiven; page < kGiven + 8; ++page) {
+        CHECK(h.reaches(page));
+        REQUIRE(h.deposit_one(page) == HvStatus::success);
+        CHECK(!h.reaches(page));
+    }
+    h.ram.write(Host::kInput, hc::ProximityQuery{h.root().id(), 0});
+    REQUIRE(h.raw(h.root_vp(), Host::control(0x49, 1), Host::kInput, Host::kOutput).status ==
+            HvStatus::success);
+    CHECK(h.reaches(h.get(Host::kOutput)));
+}
+
 TEST_CASE("a change of a second-level entry is seen after its invalidation, not before") {
     Host h;
     constexpr std::uint64_t kOther = 0x3000;
