@@ -1,6 +1,7 @@
 // Control registers, MSRs, reset: the state of a core that is not in its engine.
 #include "cpu/core.h"
 #include "cpu/descriptor.h"
+#include "cpu/linear_address.h"
 #include "cpu/msr_file.h"
 
 namespace hvsim::cpu {
@@ -21,11 +22,6 @@ std::uint64_t valid_cr4(const Model& model, bool virtualization) {
     if (model.features_1_ecx & 1u << 26) valid |= cr4::kOSXSAVE;
     if (virtualization && model.vendor == Vendor::intel) valid |= cr4::kVMXE;
     return valid;
-}
-
-bool is_canonical(std::uint64_t address) noexcept {
-    const auto high = static_cast<std::int64_t>(address) >> 47;
-    return high == 0 || high == -1;
 }
 
 /// Segment state after reset or SIPI (SDM 3A table 10-1).

@@ -40,9 +40,11 @@ class Instructions {
     bool write_operand(std::uint64_t linear, std::uint8_t* data, std::size_t size);
     bool linear_access(std::uint64_t linear, std::uint8_t* data, std::size_t size,
                        mmu::Access access, bool system);
-    Instruction fetch();
+    bool fetch_intercepted(engine::InterceptCode code);
+    const Instruction& fetch() const noexcept { return instruction_; }
 
     Core& core_;
+    Instruction instruction_;  // the intercepted one
 };
 
 }  // namespace hvsim::cpu

@@ -22,11 +22,6 @@ MsrResult checked(bool ok) {
 
 // --- Kept by the register context ---
 
-bool is_canonical(std::uint64_t address, unsigned bits) {
-    const auto upper = static_cast<std::int64_t>(address) >> (bits - 1);
-    return upper == 0 || upper == -1;
-}
-
 MsrResult read_context(Vp& vp, std::uint32_t index) {
     std::uint64_t value = 0;
     return vp.context().read_msr(index, value) ? MsrResult::of(value) : MsrResult::fault();
@@ -45,7 +40,7 @@ template <std::uint32_t First>
 MsrResult context_write_address(Vp& vp, unsigned n, std::uint64_t value, Time) {
     constexpr unsigned kLa57 = 12;
     const unsigned bits = sim::bit(vp.context().cr(4), kLa57) ? 57 : 48;
-    return checked(is_canonical(value, bits) && vp.context().write_msr(First + n, value));
+    return checked(mmu::paging::is_canonical(value, bits) && vp.context().write_msr(First + n, value));
 }
 
 bool is_memory_type(std::uint64_t type, bool pat) {

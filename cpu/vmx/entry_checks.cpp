@@ -1,6 +1,7 @@
 // The checks of VM entry (SDM 3C 27.2, 27.3.1). Each rule has a number of its own, its section, the
 // field that it is about and what it demands; the first broken one is reported.
 #include "cpu/descriptor.h"
+#include "cpu/linear_address.h"
 #include "cpu/msr_file.h"
 #include "cpu/vmx/capabilities.h"
 #include "cpu/vmx/guest.h"
@@ -31,11 +32,6 @@ class Rules {
 };
 
 constexpr unsigned kPhysicalBits = 46;
-
-bool is_canonical(std::uint64_t address) noexcept {
-    const auto high = static_cast<std::int64_t>(address) >> 47;
-    return high == 0 || high == -1;
-}
 bool is_page_address(std::uint64_t address) noexcept {
     return (address & 0xfff) == 0 && address >> kPhysicalBits == 0;
 }
