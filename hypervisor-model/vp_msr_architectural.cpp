@@ -6,6 +6,7 @@
 #include "hypervisor-model/hypervisor.h"
 #include "hypervisor-model/spec/x86_msr.h"
 #include "hypervisor-model/vp_msr_table.h"
+#include "mmu/spec/paging.h"
 
 namespace hvsim::hv {
 namespace {
@@ -40,7 +41,8 @@ template <std::uint32_t First>
 MsrResult context_write_address(Vp& vp, unsigned n, std::uint64_t value, Time) {
     constexpr unsigned kLa57 = 12;
     const unsigned bits = sim::bit(vp.context().cr(4), kLa57) ? 57 : 48;
-    return checked(mmu::paging::is_canonical(value, bits) && vp.context().write_msr(First + n, value));
+    return checked(mmu::paging::is_canonical(value, bits) &&
+                   vp.context().write_msr(First + n, value));
 }
 
 bool is_memory_type(std::uint64_t type, bool pat) {
