@@ -9,6 +9,7 @@
 #include "cpu/decode.h"
 #include "cpu/execution_core.h"
 #include "cpu/models/model.h"
+#include "cpu/virtualization.h"
 
 namespace hvsim::cpu {
 
@@ -66,6 +67,15 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
 
     // --- virtualization ---
 
+    /// The extension whose instructions the program on this core may execute; nullptr: they are
+    /// undefined, or exits of the guest that the core runs for modelled host software.
+    void set_virtualization(Virtualization* extension) noexcept { extension_ = extension; }
+    Virtualization* virtualization() noexcept { return extension_; }
+    /// An INIT is pending: resets the core, or what the extension makes of it.
+    InitOutcome on_init();
+    /// A start-up IPI was taken: starts there, unless the extension makes an exit of it.
+    void on_sipi(std::uint8_t vector);
+    GuestMode* guest_mode() noexcept { return guest_; }
     /// The core runs as a guest under `mode` (nullptr: outside a guest).
     void set_guest_mode(GuestMode* mode) noexcept override;
     /// Delivers `event` through the guest's IDT at the next instruction boundary (VM-entry
@@ -225,6 +235,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     sim::Subject subject_;
 
     GuestMode* guest_ = nullptr;
+    Virtualization* extension_ = nullptr;
     mmu::SecondStage physical_;  // outside a guest: system-physical addresses
     mmu::NestedTlb nested_tlb_;
     mmu::PagingState paging_;

@@ -90,6 +90,7 @@ bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MO
             value = (value & kCr0Valid) | cr0::kET;
             if ((value & cr0::kPG) && !(value & cr0::kPE)) return false;
             if ((value & cr0::kNW) && !(value & cr0::kCD)) return false;
+            if (extension_ != nullptr && !extension_->allows_cr(0, value)) return false;
             const bool paging_on = (value & cr0::kPG) && !(cr0_ & cr0::kPG);
             const bool paging_off = !(value & cr0::kPG) && (cr0_ & cr0::kPG);
             if (paging_on && (efer_ & efer::kLME)) {
@@ -116,6 +117,7 @@ bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MO
         }
         case 4: {
             if (value & ~valid_cr4(*model_, virtualization_)) return false;
+            if (extension_ != nullptr && !extension_->allows_cr(4, value)) return false;
             if ((efer_ & efer::kLMA) && !(value & cr4::kPAE)) return false;
             const bool pae_load = (cr0_ & cr0::kPG) && !(efer_ & efer::kLMA) &&
                                   (value & cr4::kPAE) && ((value ^ cr4_) & cr4::kPAE);
@@ -150,6 +152,8 @@ bool Core::read_msr(std::uint32_t index, std::uint64_t& value) {
         value = engine_->native_msr(index);
         return true;
     }
+    bool fault = false;
+    if (extension_ != nullptr && extension_->read_msr(index, value, fault)) return !fault;
     switch (index) {
         case msr::kTsc: value = tsc(); return true;
         case msr::kTscAdjust: value = tsc_offset_; return model_->vendor == Vendor::intel;
@@ -178,6 +182,8 @@ bool Core::write_msr(std::uint32_t index, std::uint64_t value) {
         engine_->set_native_msr(index, value);
         return true;
     }
+    bool fault = false;
+    if (extension_ != nullptr && extension_->write_msr(index, value, fault)) return !fault;
     switch (index) {
         case msr::kTsc:
             tsc_offset_ += value - tsc();
@@ -192,6 +198,7 @@ bool Core::write_msr(std::uint32_t index, std::uint64_t value) {
             if (model_->vendor == Vendor::amd && virtualization_) valid |= efer::kSVME;
             if (value & ~valid) return false;
             if (((value ^ efer_) & efer::kLME) && (cr0_ & cr0::kPG)) return false;
+            if (extension_ != nullptr && !extension_->allows_efer(value)) return false;
             set_efer((value & ~efer::kLMA) | (efer_ & efer::kLMA));
             return true;
         }
@@ -239,6 +246,7 @@ void Core::reset(bool init) {
     set_dr(7, 0x400);
     activity_ = ActivityState::active;
     injection_pending_ = false;
+    if (extension_ != nullptr) extension_->reset(init);
     if (init) return;
     pat_ = kPatReset;
     set_xcr0(1);
@@ -248,6 +256,17 @@ void Core::reset(bool init) {
     fpu[24] = 0x80;
     fpu[25] = 0x1f;  // MXCSR
     fxrstor(fpu);
+}
+
+InitOutcome Core::on_init() {
+    const InitOutcome outcome =
+        extension_ != nullptr ? extension_->on_init() : InitOutcome::reset;
+    if (outcome == InitOutcome::reset) reset(true);
+    return outcome;
+}
+
+void Core::on_sipi(std::uint8_t vector) {
+    if (extension_ == nullptr || !extension_->on_sipi(vector)) start_at_sipi(vector);
 }
 
 void Core::start_at_sipi(std::uint8_t vector) {

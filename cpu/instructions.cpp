@@ -84,7 +84,9 @@ void Instructions::exception(std::uint8_t vector, std::uint32_t error_code) {
 /// VMX and SVM instructions come as #UD: the engine has neither.
 void Instructions::undefined_opcode() {
     const auto in = core_.fetch_instruction();
-    if (in) {
+    if (in && core_.virtualization() != nullptr) {
+        if (core_.virtualization()->execute(*in)) return;
+    } else if (in) {
         const bool intel = core_.model().vendor == Vendor::intel;
         std::uint32_t opcode = in->opcode;
         if (opcode == 0x0f01 && in->mod() == 3) opcode = opcode << 8 | in->modrm;

@@ -11,6 +11,13 @@ class Instructions {
     /// RIP is on the instruction, nothing was executed.
     void handle(const engine::Intercept& intercept);
 
+    /// Linear address of the memory operand of the instruction at RIP, and its bytes; false: the
+    /// fault was delivered, or the exit performed.
+    std::uint64_t operand_linear(const Instruction& in) const;
+    bool read_operand(const Instruction& in, std::uint64_t linear, std::uint8_t* data,
+                      std::size_t size);
+    bool write_operand(std::uint64_t linear, std::uint8_t* data, std::size_t size);
+
   private:
     void exception(std::uint8_t vector, std::uint32_t error_code);
     void undefined_opcode();
@@ -34,10 +41,6 @@ class Instructions {
     void sysenter();
     void sysexit();
 
-    std::uint64_t operand_linear(const Instruction& in) const;
-    bool read_operand(const Instruction& in, std::uint64_t linear, std::uint8_t* data,
-                      std::size_t size);
-    bool write_operand(std::uint64_t linear, std::uint8_t* data, std::size_t size);
     bool linear_access(std::uint64_t linear, std::uint8_t* data, std::size_t size,
                        mmu::Access access, bool system);
     bool fetch_intercepted(engine::InterceptCode code);

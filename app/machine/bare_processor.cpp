@@ -34,14 +34,15 @@ bool BareProcessor::stuck() const {
 }
 
 bool BareProcessor::take_signals() {
-    if (apic_.take_init()) {
-        core_.reset(true);
-        apic_.init_reset();
+    if (apic_.has_init_pending()) {
+        const cpu::InitOutcome outcome = core_.on_init();
+        if (outcome != cpu::InitOutcome::held) apic_.take_init();
+        if (outcome == cpu::InitOutcome::reset) apic_.init_reset();
     }
     if (!apic_.waits_for_sipi()) return true;
     const auto vector = apic_.take_sipi();
     if (!vector) return false;
-    core_.start_at_sipi(*vector);
+    core_.on_sipi(*vector);
     return true;
 }
 
