@@ -2,20 +2,27 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sim/error.h"
 
 namespace hvsim::hv {
 
 Hypervisor::Hypervisor(const HypervisorConfig& config, const HypervisorServices& services)
-    : config_(config), services_(services), pages_(services.ram.size()) {
-    const std::uint64_t ram_pages = sim::page_of(services.ram.size());
+    : config_(config), services_(services), pages_(services.ram) {
     const std::uint64_t first = config.first_reserved_page;
     const std::uint64_t end = first + config.reserved_pages;
-    if (config.reserved_pages < kMinimumReservedPages || end > ram_pages || end < first)
+    const std::vector<sim::RamPiece> pieces = services.ram.pieces();
+    const auto holds_own = [&](const sim::RamPiece& piece) {
+        return first >= sim::page_of(piece.base) && end <= sim::page_of(piece.end());
+    };
+    if (config.reserved_pages < kMinimumReservedPages || end < first ||
+        std::none_of(pieces.begin(), pieces.end(), holds_own))
         throw sim::ConfigError(
             fmt::format("the hypervisor's own memory (page {} and {} more) must be at least {} "
-                        "pages inside the {} pages of system memory",
-                        first, config.reserved_pages, kMinimumReservedPages, ram_pages));
+                        "pages inside the system's {} MiB",
+                        first, config.reserved_pages, kMinimumReservedPages,
+                        services.ram.size() >> 20));
     if (config.max_vps == 0 || config.max_vps > 2048)
         throw sim::ConfigError("a partition has 1 to 2048 virtual processors");
 
@@ -29,10 +36,19 @@ Hypervisor::Hypervisor(const HypervisorConfig& config, const HypervisorServices&
     Partition& partition = *partitions_.emplace(id, std::move(root)).first->second;
     HvStatus status = partition.initialize(0);
     GpaSpace& space = partition.gpa_space();
-    if (status == HvStatus::success && first != 0)
-        status = space.map_range(0, {0, {}, true}, first);
-    if (status == HvStatus::success && end != ram_pages)
-        status = space.map_range(end, {end, {}, true}, ram_pages - end);
+    const auto map_identity = [&](std::uint64_t from, std::uint64_t to) {
+        if (status == HvStatus::success && from < to)
+            status = space.map_range(from, {from, {}, true}, to - from);
+    };
+    for (const sim::RamPiece& piece : pieces) {
+        const std::uint64_t from = sim::page_of(piece.base), to = sim::page_of(piece.end());
+        if (holds_own(piece)) {
+            map_identity(from, first);
+            map_identity(end, to);
+        } else {
+            map_identity(from, to);
+        }
+    }
     if (status != HvStatus::success)
         throw sim::ConfigError("the hypervisor's own memory is too small for the root partition",
                                "raise the number of reserved pages");

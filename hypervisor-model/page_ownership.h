@@ -1,7 +1,8 @@
 #pragma once
 // Who uses a page of system memory: the hypervisor, or how many mappings in child partitions.
 #include <cstdint>
-#include <vector>
+#include <cstdlib>
+#include <memory>
 
 #include "sim/error.h"
 #include "sim/ram.h"
@@ -10,9 +11,19 @@ namespace hvsim::hv {
 
 class PageOwnership {
   public:
-    explicit PageOwnership(std::uint64_t ram_bytes) : uses_(sim::page_of(ram_bytes)) {}
+    explicit PageOwnership(const sim::Ram& ram)
+        : ram_(ram),
+          uses_(static_cast<std::uint16_t*>(
+              std::calloc(sim::page_of(ram.end()), sizeof(std::uint16_t)))) {
+        if (uses_ == nullptr)
+            throw sim::ConfigError("cannot reserve host memory for the owners of pages",
+                                   "lower the scenario's host.ram");
+    }
 
-    bool is_memory(std::uint64_t system_page) const noexcept { return system_page < uses_.size(); }
+    bool is_memory(std::uint64_t system_page) const noexcept {
+        return system_page < sim::page_of(ram_.end()) &&
+               ram_.contains(system_page << sim::kPageShift, sim::kPageSize);
+    }
     bool is_hypervisors(std::uint64_t system_page) const noexcept {
         return is_memory(system_page) && uses_[system_page] == kHypervisor;
     }
@@ -44,7 +55,13 @@ class PageOwnership {
 
   private:
     static constexpr std::uint16_t kHypervisor = 0xffff;
-    std::vector<std::uint16_t> uses_;
+    struct Free {
+        void operator()(std::uint16_t* memory) const noexcept { std::free(memory); }
+    };
+
+    const sim::Ram& ram_;
+    // A count a page; the host gives memory only for counts that are touched.
+    std::unique_ptr<std::uint16_t[], Free> uses_;
 };
 
 }  // namespace hvsim::hv

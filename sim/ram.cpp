@@ -21,15 +21,25 @@ std::uint8_t* reserve(std::uint64_t bytes) {
 
 }  // namespace
 
-Ram::Ram(std::uint64_t size) : size_(size) {
-    SIM_ASSERT(size != 0 && size % kPageSize == 0);
-    data_ = reserve(size);
-    code_ = reserve(std::max(size >> kPageShift, kPageSize));
+Ram::Ram(std::uint64_t size, std::uint64_t hole_base)
+    : size_(size),
+      low_(std::min(size, hole_base)),
+      end_(size > low_ ? kHighBase + (size - low_) : low_) {
+    SIM_ASSERT(size != 0 && size % kPageSize == 0 && hole_base % kPageSize == 0);
+    SIM_ASSERT(size == low_ || low_ <= kHighBase);
+    data_ = reserve(end_);  // the hole's part is never touched
+    code_ = reserve(std::max(end_ >> kPageShift, kPageSize));
 }
 
 Ram::~Ram() {
-    ::munmap(data_, size_);
-    ::munmap(code_, std::max(size_ >> kPageShift, kPageSize));
+    ::munmap(data_, end_);
+    ::munmap(code_, std::max(end_ >> kPageShift, kPageSize));
+}
+
+std::vector<RamPiece> Ram::pieces() const {
+    std::vector<RamPiece> list{{0, low_}};
+    if (size_ > low_) list.push_back({kHighBase, size_ - low_});
+    return list;
 }
 
 bool Ram::read_bytes(std::uint64_t address, std::span<std::uint8_t> out) const noexcept {

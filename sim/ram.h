@@ -5,6 +5,7 @@
 #include <cstring>
 #include <span>
 #include <type_traits>
+#include <vector>
 
 namespace hvsim::sim {
 
@@ -22,25 +23,43 @@ class CodeWriteObserver {
     virtual void code_page_written(std::uint64_t page) = 0;
 };
 
-/// System physical memory [0, size), little endian, zero at start; pages never touched take no host
-/// memory. All accesses are bounds-checked values: an access that is not wholly inside returns false
-/// (writes) or leaves the output untouched and returns false (reads).
+/// A run of system memory, in bytes.
+struct RamPiece {
+    std::uint64_t base = 0, length = 0;
+    constexpr std::uint64_t end() const noexcept { return base + length; }
+    bool operator==(const RamPiece&) const = default;
+};
+
+/// System physical memory from 0, little endian, zero at start; pages never touched take no host
+/// memory. What does not fit below the device hole goes on at 4 GiB. All accesses are bounds-checked
+/// values: an access that is not wholly inside memory returns false (writes) or leaves the output
+/// untouched and returns false (reads).
 class Ram {
   public:
+    static constexpr std::uint64_t kHighBase = std::uint64_t{1} << 32;
+
     /// `size` in bytes, a multiple of 4096; throws ConfigError when the host cannot reserve it.
-    explicit Ram(std::uint64_t size);
+    explicit Ram(std::uint64_t size) : Ram(size, size) {}
+    /// Memory below 4 GiB ends at `hole_base` (a multiple of 4096) at the latest.
+    Ram(std::uint64_t size, std::uint64_t hole_base);
     ~Ram();
     Ram(const Ram&) = delete;
     Ram& operator=(const Ram&) = delete;
 
+    /// Installed memory, in bytes.
     std::uint64_t size() const noexcept { return size_; }
+    /// The address behind the last byte.
+    std::uint64_t end() const noexcept { return end_; }
+    /// The memory in ascending order: one piece, or two with the hole between them.
+    std::vector<RamPiece> pieces() const;
     /// Host address of physical address 0, for DMI and the engines. Writers through this pointer
     /// call about_to_write() first.
     std::uint8_t* data() noexcept { return data_; }
     const std::uint8_t* data() const noexcept { return data_; }
 
     bool contains(std::uint64_t address, std::uint64_t length) const noexcept {
-        return length <= size_ && address <= size_ - length;
+        if (length <= low_ && address <= low_ - length) return true;
+        return address >= kHighBase && length <= end_ && address <= end_ - length;
     }
 
     template <typename T>
@@ -77,6 +96,8 @@ class Ram {
     void notify_code_write(std::uint64_t page);
 
     std::uint64_t size_;
+    std::uint64_t low_;  // bytes below the hole
+    std::uint64_t end_;
     std::uint8_t* data_ = nullptr;
     std::uint8_t* code_ = nullptr;  // one byte a page: nonzero = some engine holds code of it
     CodeWriteObserver* observer_ = nullptr;

@@ -85,6 +85,7 @@ void BareMachine::boot() {
     SIM_ASSERT(scenario.boot.has_value());
     firmware::MemoryPlanConfig plan;
     plan.ram_bytes = board_.ram.size();
+    plan.hole_base = kDeviceHole;
     plan.physical_address_bits = board_.model.physical_address_bits;
     plan.where = scenario.where("host.ram");
     RamWriter writer(board_.ram);
@@ -119,7 +120,8 @@ MachineOutcome BareMachine::idle_outcome() const {
 
 void BareMachine::finish() {
     for (const auto& core : cores_) add_registers(board_.recorder.digest(), *core);
-    add_memory(board_.recorder.digest(), board_.ram, 0, board_.ram.size());
+    for (const sim::RamPiece& piece : board_.ram.pieces())
+        add_memory(board_.recorder.digest(), board_.ram, piece.base, piece.length);
 }
 
 void BareMachine::collect(RunOutcome& outcome) const {

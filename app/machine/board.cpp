@@ -10,6 +10,9 @@
 namespace hvsim::app {
 namespace {
 
+/// The execution engine keeps addresses from 32 TiB on to itself; its tables grow with RAM.
+constexpr std::uint64_t kLargestRam = std::uint64_t{1} << 40;
+
 const cpu::Model& model_of(const Scenario& scenario) {
     const cpu::Model* model =
         cpu::find_model(scenario.host.vendor == Vendor::intel ? "intel-cascadelake" : "amd-rome");
@@ -18,11 +21,11 @@ const cpu::Model& model_of(const Scenario& scenario) {
 }
 
 std::uint64_t checked_ram(const Scenario& scenario) {
-    if (scenario.host.ram > kRamLimit)
-        throw sim::ConfigError(scenario.where("host.ram"),
-                               fmt::format("{} MiB of RAM do not fit below the device addresses",
-                                           scenario.host.ram >> 20),
-                               fmt::format("at most {} MiB", kRamLimit >> 20));
+    if (scenario.host.ram > kLargestRam)
+        throw sim::ConfigError(
+            scenario.where("host.ram"),
+            fmt::format("{} GiB of RAM are more than the host can have", scenario.host.ram >> 30),
+            fmt::format("at most {} GiB", kLargestRam >> 30));
     return scenario.host.ram;
 }
 
@@ -44,7 +47,7 @@ Board::Board(const Scenario& s, RunOptions& o)
     : scenario(s),
       options(o),
       model(model_of(s)),
-      ram(checked_ram(s)),
+      ram(checked_ram(s), kDeviceHole),
       dispatcher("dispatcher", {s.host.quantum, s.expect.deadline}),
       interrupts(recorder, s.timing.interrupt_ipi),
       memory_bus("memory_bus", "bus.memory"),
@@ -75,7 +78,9 @@ Board::Board(const Scenario& s, RunOptions& o)
     }
     interrupts.set_apics(pointers);
     interrupts.add_io_apic(io_apic);
-    memory_bus.map({"ram", 0, ram.size()}, ram_target.socket);
+    for (const sim::RamPiece& piece : ram.pieces())
+        memory_bus.map({piece.base == 0 ? "ram" : "ram_high", piece.base, piece.length, piece.base},
+                       ram_target.socket);
     memory_bus.map({"io_apic", kIoApicAddress, 0x1000}, io_apic_target.socket);
     io_bus.map({"uart", 0x3f8, 8}, uart_target.socket);
     io_bus.map({"rtc", 0x70, 2}, rtc_target.socket);

@@ -24,7 +24,8 @@ namespace hvsim::app {
 /// Physical addresses of the board's devices.
 inline constexpr std::uint64_t kIoApicAddress = 0xfec00000, kIommuAddress = 0xfed90000,
                                kNvmeAddress = 0xfe000000, kNvmeSize = 0x4000;
-inline constexpr std::uint64_t kRamLimit = 0xf8000000;
+/// RAM below 4 GiB ends here at the latest; the rest goes on at 4 GiB.
+inline constexpr std::uint64_t kDeviceHole = 0xf8000000;
 
 /// Prints a serial port's characters on a console of the run.
 class ConsoleSink final : public devices::CharacterSink {

@@ -20,7 +20,7 @@ PageBytes::~PageBytes() {
     ::munmap(data_, bytes_);
 }
 
-CodePages::CodePages(sim::Ram& ram) : ram_(ram), maybe_written_(ram.size() >> sim::kPageShift) {
+CodePages::CodePages(sim::Ram& ram) : ram_(ram), maybe_written_(ram.end() >> sim::kPageShift) {
     ram_.set_code_write_observer(this);
 }
 

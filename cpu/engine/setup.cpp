@@ -81,7 +81,7 @@ ActiveEngine::ActiveEngine(Engine::Impl& engine, Kind kind) : saved_(thread_cont
 }
 
 Engine::Impl::Impl(EngineGroup::Shared& shared_state, EngineClient& client_interface)
-    : CodeHolder(shared_state.ram.size() >> sim::kPageShift),
+    : CodeHolder(shared_state.ram.end() >> sim::kPageShift),
       shared(shared_state),
       client(client_interface),
       layout(shared_state.layout),
@@ -121,8 +121,9 @@ void Engine::Impl::open_library() {
 }
 
 void Engine::Impl::map_memory() {
-    // Memory first: drop_code() relies on its first region having RAM addresses from 0.
-    check(uc_mem_map_ptr(uc, 0, shared.ram.size(), UC_PROT_ALL, shared.ram.data()),
+    // Memory first: drop_code() relies on its first region having RAM addresses from 0. The device
+    // hole is part of the region; translate() never answers with an address in it.
+    check(uc_mem_map_ptr(uc, 0, shared.ram.end(), UC_PROT_ALL, shared.ram.data()),
           "uc_mem_map_ptr");
     check(uc_mem_map_ptr(uc, kPrivateBase, kPrivateBytes, UC_PROT_ALL, private_pages->bytes.data()),
           "uc_mem_map_ptr");

@@ -47,26 +47,40 @@ void RamTarget::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time&
 }
 
 unsigned RamTarget::transport_dbg(tlm::tlm_generic_payload& payload) {
-    if (payload.get_address() >= ram_.size()) return 0;
-    const auto length = static_cast<unsigned>(
-        std::min<std::uint64_t>(payload.get_data_length(), ram_.size() - payload.get_address()));
-    return transfer(ram_, payload, length) ? length : 0;
+    for (const sim::RamPiece& piece : ram_.pieces()) {
+        const std::uint64_t address = payload.get_address();
+        if (address < piece.base || address >= piece.end()) continue;
+        const auto length = static_cast<unsigned>(
+            std::min<std::uint64_t>(payload.get_data_length(), piece.end() - address));
+        return transfer(ram_, payload, length) ? length : 0;
+    }
+    return 0;
 }
 
 bool RamTarget::get_direct_mem_ptr(tlm::tlm_generic_payload& payload, tlm::tlm_dmi& dmi) {
-    dmi.set_start_address(0);
-    dmi.set_end_address(ram_.size() - 1);
-    if (payload.get_address() >= ram_.size()) {
-        dmi.set_start_address(ram_.size());
-        dmi.set_end_address(~sc_dt::uint64{0});
-        dmi.allow_none();
-        return false;
+    const std::uint64_t address = payload.get_address();
+    std::uint64_t hole_base = 0;
+    std::uint64_t hole_last = ~std::uint64_t{0};
+    for (const sim::RamPiece& piece : ram_.pieces()) {
+        if (address < piece.base) {
+            hole_last = piece.base - 1;
+            break;
+        }
+        if (address < piece.end()) {
+            dmi.set_start_address(piece.base);
+            dmi.set_end_address(piece.end() - 1);
+            dmi.set_dmi_ptr(ram_.data() + piece.base);
+            dmi.set_read_latency(read_latency_);
+            dmi.set_write_latency(write_latency_);
+            dmi.allow_read_write();
+            return true;
+        }
+        hole_base = piece.end();
     }
-    dmi.set_dmi_ptr(ram_.data());
-    dmi.set_read_latency(read_latency_);
-    dmi.set_write_latency(write_latency_);
-    dmi.allow_read_write();
-    return true;
+    dmi.set_start_address(hole_base);
+    dmi.set_end_address(hole_last);
+    dmi.allow_none();
+    return false;
 }
 
 }  // namespace hvsim::devices::tlm_shell

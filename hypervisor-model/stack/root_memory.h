@@ -2,6 +2,7 @@
 // The root partition's free physical memory: handed out upwards, given back never (a virtual
 // machine's memory lives as long as the run).
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "hypervisor-model/stack/winhv.h"
@@ -12,19 +13,26 @@ namespace hvsim::hv::stack {
 
 class RootMemory final : public PageDepositor {
   public:
-    /// Bytes [first, end) of root physical memory.
-    RootMemory(std::uint64_t first, std::uint64_t end) : next_(first), end_(end) {}
+    /// Runs of root physical memory, the first to be taken first.
+    explicit RootMemory(std::vector<sim::RamPiece> free) : free_(std::move(free)) {}
 
-    std::uint64_t available() const noexcept { return end_ - next_; }
+    std::uint64_t available() const noexcept {
+        std::uint64_t bytes = 0;
+        for (const sim::RamPiece& piece : free_) bytes += piece.length;
+        return bytes;
+    }
 
-    /// Address of `bytes` at `alignment`; throws ConfigError when there is no room.
+    /// Address of `bytes` at `alignment`; throws ConfigError when no run has the room.
     std::uint64_t allocate(std::uint64_t bytes, std::uint64_t alignment = sim::kPageSize) {
-        const std::uint64_t base = (next_ + alignment - 1) / alignment * alignment;
-        if (base > end_ || bytes > end_ - base)
-            throw sim::ConfigError("the host has too little RAM for its virtual machines",
-                                   "raise host.ram, or lower the machines' ram");
-        next_ = base + bytes;
-        return base;
+        for (sim::RamPiece& piece : free_) {
+            const std::uint64_t base = (piece.base + alignment - 1) / alignment * alignment;
+            if (base > piece.end() || bytes > piece.end() - base) continue;
+            piece = {base + bytes, piece.end() - base - bytes};
+            return base;
+        }
+        throw sim::ConfigError("the host has too little RAM for its virtual machines",
+                               "raise host.ram, or lower the machines' ram; a machine's memory lies "
+                               "wholly below or above the device hole that ends at 4 GiB");
     }
 
     std::vector<std::uint64_t> take_pages(std::size_t count) override {
@@ -35,7 +43,7 @@ class RootMemory final : public PageDepositor {
     }
 
   private:
-    std::uint64_t next_, end_;
+    std::vector<sim::RamPiece> free_;
 };
 
 }  // namespace hvsim::hv::stack

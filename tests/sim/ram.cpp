@@ -34,3 +34,27 @@ TEST_CASE("writers tell the observer about each code page, before the bytes chan
     CHECK(ram.write_bytes(2 * kPageSize - 8, bytes));
     CHECK(observer.pages == std::vector<std::uint64_t>{1, 2});
 }
+
+TEST_CASE("memory that does not fit below the device hole goes on at 4 GiB") {
+    constexpr std::uint64_t kHole = 0xf8000000, kHigh = Ram::kHighBase;
+    Ram ram(kHole + 2 * kPageSize, kHole);
+    CHECK(ram.size() == kHole + 2 * kPageSize);
+    CHECK(ram.end() == kHigh + 2 * kPageSize);
+    CHECK(ram.pieces() == std::vector<RamPiece>{{0, kHole}, {kHigh, 2 * kPageSize}});
+    CHECK(ram.write(kHole - 8, std::uint64_t{1}));
+    CHECK_FALSE(ram.write(kHole - 4, std::uint64_t{1}));
+    CHECK_FALSE(ram.write(kHole, std::uint8_t{1}));
+    CHECK_FALSE(ram.write(kHigh - 1, std::uint16_t{1}));
+    CHECK(ram.write(kHigh, std::uint64_t{2}));
+    CHECK(ram.write(ram.end() - 8, std::uint64_t{3}));
+    CHECK_FALSE(ram.write(ram.end() - 7, std::uint64_t{3}));
+    CHECK_FALSE(ram.contains(0, kHigh + kPageSize));
+    CHECK_FALSE(ram.contains(~std::uint64_t{0}, 2));
+}
+
+TEST_CASE("memory below the device hole is one piece") {
+    Ram ram(4 * kPageSize, 8 * kPageSize);
+    CHECK(ram.pieces() == std::vector<RamPiece>{{0, 4 * kPageSize}});
+    CHECK(ram.end() == 4 * kPageSize);
+    CHECK_FALSE(ram.contains(Ram::kHighBase, 1));
+}
