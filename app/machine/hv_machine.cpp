@@ -48,8 +48,9 @@ hv::HypervisorHostConfig host_config(const Board& board) {
     config.hypervisor.apic_timer_hz = scenario.timing.clock_apic_timer_hz;
     config.hypervisor.physical_address_bits = board.model.physical_address_bits;
     config.hypervisor.reserved_pages = kReservedPages;
+    // The hypervisor's own pages end the memory below 4 GiB.
     config.hypervisor.first_reserved_page =
-        (board.ram.size() >> sim::kPageShift) - kReservedPages;
+        sim::page_of(board.ram.pieces().front().end()) - kReservedPages;
     config.hypervisor.guest_features = guest_features(*scenario.hypervisor);
     config.model = &board.model;
     config.capabilities.virtualization =
@@ -95,7 +96,9 @@ HvMachine::HvMachine(Board& board) : board_(board) {
     }
     const std::uint64_t end =
         host_->hypervisor().config().first_reserved_page << sim::kPageShift;
-    root_memory_ = std::make_unique<hv::stack::RootMemory>(kRootHeap, end);
+    std::vector<sim::RamPiece> heap = board.ram.pieces();
+    heap.front() = {kRootHeap, end - kRootHeap};
+    root_memory_ = std::make_unique<hv::stack::RootMemory>(std::move(heap));
     root_ = std::make_unique<hv::stack::RootPartition>(scenario.timing, *root_memory_);
     for (std::uint32_t i = 0; i < scenario.host.processors; ++i) root_->add_vp(host_->root_core(i));
     connect_storage();
