@@ -28,7 +28,7 @@ constexpr std::uint64_t number(spec::Granularity granularity) {
 
 constexpr std::uint16_t kRootDomain = 1;
 constexpr std::uint64_t kAddressWidth48 = 2;  // context entry AW: four levels (9.3)
-constexpr std::uint64_t kFourLevels = 4;      // CAP.SAGAW, 10.4.2
+constexpr std::uint64_t kFourLevels = 4;      // CAP.SAGAW, 11.4.2
 constexpr std::uint64_t kEntrySize = 16;      // root, context, remapping entries, descriptors
 constexpr std::uint64_t kQueueEntries = sim::kPageSize / kEntrySize;
 constexpr std::uint64_t kInterruptEntries = sim::kPageSize / kEntrySize;
@@ -107,7 +107,7 @@ void IommuManager::write_register(Register reg, std::uint64_t value) {
     registers_.write(row_of(reg).offset, row_of(reg).width, value);
 }
 
-/// One command at a time, until GSTS shows it (10.4.4).
+/// One command at a time, until GSTS shows it (11.4.4.1).
 void IommuManager::command(std::uint32_t wanted) {
     write_register(Register::gcmd, enabled_ | wanted);
     SIM_ASSERT((read_register(Register::gsts) & wanted) == wanted);
@@ -209,7 +209,7 @@ void IommuManager::write_interrupt_entry(std::uint16_t index, std::uint16_t requ
     std::uint64_t low = spec::IRTE_P::kMask;
     low = spec::IRTE_V::set(low, vector);
     low = spec::IRTE_DST_XAPIC::set(low, destination);
-    // SVT 1, SQ 0: the whole requester id must match (9.10).
+    // SVT 1, SQ 0: the whole requester id must match (9.9).
     std::uint64_t high = spec::IRTE_SID::set(std::uint64_t{0}, requester);
     high = spec::IRTE_SVT::set(high, 1);
     const std::uint64_t entry = interrupt_table_ + kEntrySize * index;

@@ -26,7 +26,7 @@ class IommuRegisters {
     virtual void write(std::uint32_t offset, unsigned size, std::uint64_t value) = 0;
 };
 
-/// What a fault recording register said (10.4.14).
+/// What a fault recording register said (11.4.7.6).
 struct IommuFault {
     std::uint16_t requester = 0;
     std::uint8_t reason = 0;    ///< spec::FaultReason

@@ -51,7 +51,7 @@ void VtdUnit::log_fault(FaultRecord record, sim::Time now) {
     if (!had_status) raise_event(Register::fectl, now);
 }
 
-/// An interrupt condition: the message goes out, or waits in IP while masked (10.4.10).
+/// An interrupt condition: the message goes out, or waits in IP while masked (11.4.7.2).
 void VtdUnit::raise_event(Register control, sim::Time now) {
     reg(control) |= ECTL_IP::kMask;
     if (!ECTL_IM::test(reg(control))) send_event(control, now);
@@ -65,7 +65,7 @@ void VtdUnit::send_event(Register control, sim::Time now) {
     const apic::InterruptSource source{apic::InterruptSource::Kind::device, config_.requester_id};
     const bool extended = IRTA_EIME::test(state_.interrupt_table);
     if (is_interrupt_address(address) && (extended || upper == 0)) {
-        // The unit's own messages are never remapped (5.1.5.2); with extended interrupt mode the
+        // The unit's own messages are never remapped (5.1.6); with extended interrupt mode the
         // upper address register holds destination bits 31:8.
         std::optional<apic::InterruptMessage> message = apic::decode_msi({address, data});
         if (!message) return;

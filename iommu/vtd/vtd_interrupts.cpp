@@ -1,4 +1,4 @@
-// Interrupt remapping (VT-d 5.1, 9.10).
+// Interrupt remapping (VT-d 5.1, 9.9).
 #include "iommu/vtd/vtd_unit.h"
 
 namespace hvsim::iommu::vtd {
@@ -38,7 +38,7 @@ bool VtdUnit::irte_has_reserved_bits(const Irte& irte) const {
            (irte.low & IRTE_DST::kMask & ~IRTE_DST_XAPIC::kMask) != 0;
 }
 
-/// Source validation (9.10, fields SVT, SQ and SID).
+/// Source validation (9.9, fields SVT, SQ and SID).
 bool VtdUnit::source_is_valid(const Irte& irte, SourceId source) {
     const auto expected = static_cast<SourceId>(IRTE_SID::get(irte.high));
     switch (IRTE_SVT::get(irte.high)) {
@@ -67,11 +67,13 @@ VtdUnit::FaultReason VtdUnit::remap(SourceId source, apic::MsiMessage request, s
         result.work.cache_hit = true;
         return FaultReason::none;
     }
-    if (REQUEST_DATA_RESERVED::test(request.data)) return FaultReason::request_reserved;
+    // Without a subhandle the data is ignored, reserved bits included (5.1.2.2).
+    const bool has_subhandle = REQUEST_SHV::test(request.address);
+    if (has_subhandle && REQUEST_DATA_RESERVED::test(request.data))
+        return FaultReason::request_reserved;
     index = static_cast<std::uint32_t>(REQUEST_HANDLE_LOW::get(request.address) |
                                        REQUEST_HANDLE_15::get(request.address) << 15);
-    if (REQUEST_SHV::test(request.address))
-        index += static_cast<std::uint32_t>(REQUEST_SUBHANDLE::get(request.data));
+    if (has_subhandle) index += static_cast<std::uint32_t>(REQUEST_SUBHANDLE::get(request.data));
     if (index >= std::uint32_t{2} << IRTA_S::get(state_.interrupt_table))
         return FaultReason::index_too_large;
 
@@ -99,6 +101,8 @@ InterruptResult VtdUnit::remap_interrupt(SourceId source, apic::MsiMessage reque
     InterruptResult result;
     ++counters_.interrupts;
     if (!status(IRE::kMask)) {
+        // 5.1.4: every request is one in compatibility format, whatever its format bit says.
+        request.address = REQUEST_FORMAT::set(request.address, 0);
         result.message = apic::decode_msi(request);
         result.work.cache_hit = true;
         return result;

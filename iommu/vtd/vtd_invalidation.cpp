@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t kDescriptorSize = 16;
 
-/// Function bits that a context-cache invalidation ignores (10.4.7, FM).
+/// Function bits that a context-cache invalidation ignores (11.4.6.1, FM).
 constexpr SourceId kFunctionMask[] = {0, 0b100, 0b110, 0b111};
 
 }  // namespace

@@ -157,7 +157,7 @@ void VtdUnit::write_dword(std::uint64_t offset, std::uint32_t value, sim::Time n
 
 void VtdUnit::write_row(const RegisterRow& row, std::uint64_t value, std::uint64_t mask,
                         sim::Time now) {
-    // With the queue running its base is in use (10.4.23): the write is ignored.
+    // With the queue running its base is in use (11.4.9.3): the write is ignored.
     if (row.reg == Register::iqa && status(QIE::kMask)) return;
     const std::uint64_t writable = row.writable & mask;
     std::uint64_t& current = reg(row.reg);
@@ -212,7 +212,7 @@ void VtdUnit::global_command(std::uint64_t value, sim::Time now) {
     constexpr std::uint64_t kSwitches = TE::kMask | QIE::kMask | IRE::kMask | CFI::kMask;
     constexpr std::uint64_t kShots = SRTP::kMask | SIRTP::kMask | WBF::kMask;
     const std::uint64_t changed = (value ^ reg(Register::gsts)) & kSwitches;
-    // Software changes one field a write (10.4.4). DEVIATION: where it changes several, which the
+    // Software changes one field a write (11.4.4.1). DEVIATION: where it changes several, which the
     // specification leaves undefined, pointers are set first, then the switches follow.
     if (std::popcount(changed | (value & kShots)) > 1) ++counters_.undefined_commands;
     std::uint64_t& gsts = reg(Register::gsts);
@@ -229,7 +229,7 @@ void VtdUnit::global_command(std::uint64_t value, sim::Time now) {
     if (QIE::test(value))
         process_queue(now);
     else
-        reg(Register::iqh) = 0;  // 10.4.21
+        reg(Register::iqh) = 0;  // 11.4.9.1
 }
 
 void VtdUnit::write_fault_record(std::uint64_t offset, std::uint64_t value, unsigned size) {

@@ -31,7 +31,7 @@ struct VtdConfig {
     std::uint32_t requester_id = 0;
 };
 
-/// One fault recording register (VT-d 10.4.14).
+/// One fault recording register (VT-d 11.4.7.6).
 struct FaultRecord {
     std::uint64_t low = 0;
     std::uint64_t high = 0;

@@ -62,9 +62,9 @@ TEST_CASE("handle, bit 15 of it and subhandle make the index") {
     CHECK(f.interrupt(f.request(0x8123)).message->vector == 0x51);
     f.set_irte(0x0a05, irte(0x52, 1));
     CHECK(f.interrupt(f.request(0x0a00, true, 5)).message->vector == 0x52);
-    // Without SHV the data's low half is ignored.
+    // Without SHV all of the data is ignored.
     f.set_irte(0x0a00, irte(0x53, 1));
-    CHECK(f.interrupt(f.request(0x0a00, false, 5)).message->vector == 0x53);
+    CHECK(f.interrupt(f.request(0x0a00, false, 0xffff'0005)).message->vector == 0x53);
     CHECK(f.interrupt(f.request(0xffff, true, 1)).fault_reason == 0x21);
 }
 
@@ -74,7 +74,11 @@ TEST_CASE("disabled, requests pass in compatibility format") {
     REQUIRE(r.message);
     CHECK(r.message->destination == 3);
     CHECK(r.message->vector == 0x55);
-    CHECK_FALSE(f.interrupt(f.request(5)).message);  // remappable means nothing then
+    // The format bit means nothing then: handle 5 is destination 0 with the data as it is.
+    r = f.interrupt({f.request(5).address, 0x66});
+    REQUIRE(r.message);
+    CHECK(r.message->destination == 0);
+    CHECK(r.message->vector == 0x66);
     CHECK(f.unit.counters().interrupt_faults == 0);
 }
 
@@ -126,7 +130,7 @@ TEST_CASE("each fault reason, its record and FPD") {
         Fixture f;
         f.enable_interrupts(row.extended);
         f.set_irte(7, row.low, row.high);
-        const InterruptResult r = f.interrupt(f.request(row.handle, false, row.data));
+        const InterruptResult r = f.interrupt(f.request(row.handle, row.data != 0, row.data));
         CHECK_FALSE(r.message);
         CHECK(r.fault_reason == row.reason);
         CHECK(f.recorded_reason() == row.reason);
@@ -137,7 +141,8 @@ TEST_CASE("each fault reason, its record and FPD") {
         Fixture g;
         g.enable_interrupts(row.extended);
         g.set_irte(7, row.low | 2, row.high);
-        CHECK(g.interrupt(g.request(row.handle, false, row.data)).fault_reason == row.reason);
+        CHECK(g.interrupt(g.request(row.handle, row.data != 0, row.data)).fault_reason ==
+              row.reason);
         CHECK(g.recorded_reason() == (row.qualified ? 0 : row.reason));
     }
     Fixture f;

@@ -41,7 +41,7 @@ using SS_RESERVED_2M = sim::Bits<20, 12>;
 using SS_RESERVED_1G = sim::Bits<29, 12>;
 using SS_TM = sim::Bits<62>;  ///< reserved without ECAP.DT
 
-// Interrupt remapping table entry (VT-d 9.10), 16 bytes, remapped format. Low quadword:
+// Interrupt remapping table entry (VT-d 9.9), 16 bytes, remapped format. Low quadword:
 using IRTE_P = sim::Bits<0>;
 using IRTE_FPD = sim::Bits<1>;
 using IRTE_DM = sim::Bits<2>;
