@@ -39,7 +39,7 @@ inline constexpr std::uint16_t kNoUnit = 0xffff;  ///< "no processor/partition" 
     X(InterruptRemapFault, "interrupt_remap_fault", event, "source_id", "index", "reason", "") \
     X(IommuInvalidate, "iommu_invalidate", event, "descriptor_low", "descriptor_high", "", "") \
     X(PartitionState, "partition_state", event, "state", "", "", "")                          \
-    X(VpRun, "vp_run", event, "slice_ps", "", "", "")                                         \
+    X(VpRun, "vp_run", event, "state", "reason", "time_ps", "")                               \
     X(Console, "console", event, "byte", "", "", "")                                          \
     X(ConsoleInput, "console_input", event, "byte", "", "", "")                               \
     X(PowerState, "power_state", event, "state", "", "", "")                                  \

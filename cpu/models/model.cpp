@@ -145,10 +145,12 @@ CpuidResult extended(const Model& model, const CpuidContext& context, std::uint3
             const auto id_bits = static_cast<std::uint32_t>(std::bit_width(context.processor_count - 1));
             return {address, 0, (context.processor_count - 1) | id_bits << 12, 0};
         }
-        case 0x8000000a:  // APM 3 E.4.9: nested paging, next RIP, ASID flush, decode assists, VGIF
+        case 0x8000000a:  // APM 3 E.4.9: nested paging, next RIP, TSC rate, clean bits, flush by
+                          // ASID, decode assists, pause filter and its threshold
             if (!amd || !context.virtualization) return {};
             return {1, 0x8000, 0,
-                    1u << 0 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7};
+                    1u << 0 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 10 |
+                        1u << 12};
         default: return {};
     }
 }

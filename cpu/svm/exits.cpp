@@ -1,4 +1,6 @@
 // Which actions of a guest exit (APM 2 15.7 to 15.14) and what the #VMEXIT records.
+#include <utility>
+
 #include "cpu/descriptor.h"
 #include "cpu/svm/guest.h"
 #include "sim/error.h"
@@ -198,8 +200,27 @@ bool Guest::masks_cr8(const Action& action) const noexcept {
            action.number == 8 && vintr::V_INTR_MASKING::test(controls_.vintr);
 }
 
+/// A PAUSE that is intercepted, but for the filter (APM 2 15.14.4). A count of n lets n PAUSEs
+/// pass, with a threshold n in a row that follow each other closely; 0 switches the filter off.
+bool Guest::passes_pause_filter() noexcept {
+    if (controls_.pause_filter_count == 0) return false;
+    if (controls_.pause_filter_threshold != 0) {
+        const std::uint64_t tsc = sim::ticks_at(core_.now(), core_.timing().clock_tsc_hz);
+        const std::uint64_t elapsed = tsc - std::exchange(last_pause_, tsc);
+        if (elapsed > controls_.pause_filter_threshold) {
+            pauses_left_ = controls_.pause_filter_count;
+            return true;
+        }
+    }
+    if (pauses_left_ == 0) return false;
+    --pauses_left_;
+    return true;
+}
+
 bool Guest::intercepts(const Action& action) noexcept {
     switch (action.kind) {
+        case ActionKind::pause:
+            return controls_.intercepts(ExitCode::PAUSE) && !passes_pause_filter();
         case ActionKind::exception:
             return controls_.exceptions >> action.event.vector & 1;
         case ActionKind::external_interrupt:

@@ -133,6 +133,8 @@ bool Guest::load_controls(std::uint32_t clean) {
         take(controls_.misc[1], vmcb::INTERCEPT_MISC2);
         take(controls_.misc[2], vmcb::INTERCEPT_MISC3);
         controls_.tsc_offset = vmcb_.get(vmcb::TSC_OFFSET);
+        controls_.pause_filter_count = vmcb_.get(vmcb::PAUSE_FILTER_COUNT);
+        controls_.pause_filter_threshold = vmcb_.get(vmcb::PAUSE_FILTER_THRESHOLD);
     }
     if (!(clean & clean::kPermissionMaps)) {
         take(controls_.iopm, vmcb::IOPM_BASE_PA);
@@ -239,10 +241,11 @@ void Guest::apply(std::uint32_t groups) {
     if ((groups & clean::kNestedPaging) && paged_) core_.set_pat(image_.get(vmcb::G_PAT));
 }
 
-void Guest::inject_event() {  // APM 2 15.20
+/// APM 2 15.20. The event that is on its way into the guest, or an empty one.
+Event Guest::inject_event() {
     const std::uint64_t info = controls_.event_injection;
-    if (!event::V::test(info)) return;
     Event injected;
+    if (!event::V::test(info)) return injected;
     injected.vector = static_cast<std::uint8_t>(event::VECTOR::get(info));
     injected.type = static_cast<EventType>(event::TYPE::get(info));
     injected.has_error_code = event::EV::test(info);
@@ -259,10 +262,9 @@ void Guest::inject_event() {  // APM 2 15.20
         injected.instruction_length = length <= 15 ? static_cast<std::uint8_t>(length) : 0;
     }
     if (exception && injected.vector == kPF) injected.address = core_.cr(2);
-    core_.recorder().record(sim::EventKind::kVmEntry, core_.now(), core_.subject(),
-                            info & 0xffffffff, injected.error_code, core_.rip());
     core_.charge(core_.timing().entry_event_injection);
     core_.inject(injected);
+    return injected;
 }
 
 EntryResult Guest::refuse(const EntryFailure& failure) {
@@ -295,9 +297,14 @@ EntryResult Guest::vmrun(bool host_interrupts) {
     cached_ = true;
     in_guest_ = true;
     host_interrupts_ = host_interrupts;
+    pauses_left_ = controls_.pause_filter_count;
     core_.set_guest_mode(this);
     core_.charge(core_.timing().entry_base);
-    inject_event();
+    const Event injected = inject_event();
+    const std::uint64_t info = controls_.event_injection;
+    core_.recorder().record(sim::EventKind::kVmEntry, core_.now(), core_.subject(),
+                            event::V::test(info) ? info & 0xffffffff : 0, injected.error_code,
+                            core_.rip());
     core_.poll_soon();
     return last_entry_ = {};
 }

@@ -32,6 +32,7 @@ struct Controls {
     std::uint32_t exceptions = 0;
     std::array<std::uint32_t, 3> misc{};
     std::uint64_t tsc_offset = 0;
+    std::uint16_t pause_filter_count = 0, pause_filter_threshold = 0;
     std::uint64_t iopm = 0, msrpm = 0;
     std::uint32_t asid = 0;
     std::uint64_t vintr = 0;
@@ -127,7 +128,7 @@ class Guest final : public GuestMode {
     void apply(std::uint32_t groups);
     void apply_segments();
     void save();
-    void inject_event();
+    Event inject_event();
     EntryResult refuse(const EntryFailure& failure);
 
     // exits.cpp
@@ -135,6 +136,7 @@ class Guest final : public GuestMode {
     bool in_io_map(const Action& action) const;
     bool in_msr_map(std::uint32_t msr, bool write) const;
     bool intercepts_cr(const Action& action) const noexcept;
+    bool passes_pause_filter() noexcept;
     bool serve_inside(const Action& action);
     void access_virtual_tpr(const Action& action);
     std::uint64_t next_rip(unsigned length) const;
@@ -153,6 +155,8 @@ class Guest final : public GuestMode {
     bool paged_ = false;
     std::uint32_t translated_asid_ = 0;   ///< whose translations the core may hold,
     std::uint64_t translated_n_cr3_ = 0;  ///< and through which tables
+    std::uint16_t pauses_left_ = 0;       ///< the pause filter's internal count,
+    std::uint64_t last_pause_ = 0;        ///< and the TSC of the last PAUSE
     Controls controls_;
     SaveImage image_;
     mmu::SecondStage stage_;

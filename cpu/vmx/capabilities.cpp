@@ -34,7 +34,7 @@ const ControlCapability kPrimaryControls{
 const ControlCapability kSecondaryControls{
     0, secondary::kEpt | secondary::kDescriptorTableExiting | secondary::kRdtscp |
            secondary::kVpid | secondary::kWbinvdExiting | secondary::kUnrestrictedGuest |
-           secondary::kModeBasedExecute};
+           secondary::kPauseLoopExiting | secondary::kModeBasedExecute};
 const ControlCapability kExitControls{
     kExitTrue1, kExitDefault1 | exit_control::kHostAddressSpace64 |
                     exit_control::kAcknowledgeInterrupt | exit_control::kSavePat |

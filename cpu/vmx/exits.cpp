@@ -87,6 +87,21 @@ bool Guest::intercepts_cr(const Action& action) const {  // SDM 3C 26.1.3
     }
 }
 
+/// A PAUSE in non-root operation while only "PAUSE-loop exiting" is 1 (SDM 3C 26.1.3).
+bool Guest::exits_pause_loop() noexcept {
+    if (core_.cpl() != 0) return false;
+    const std::uint64_t tsc = sim::ticks_at(core_.now(), core_.timing().clock_tsc_hz);
+    PauseLoop& loop = pause_loop_;
+    const bool first = !loop.begun || tsc - loop.last > loop.gap;
+    loop.begun = true;
+    loop.last = tsc;
+    if (first) {
+        loop.first = tsc;
+        return false;
+    }
+    return tsc - loop.first > loop.window;
+}
+
 bool Guest::intercepts(const Action& action) noexcept {
     switch (action.kind) {
         case ActionKind::exception: return intercepts_exception(action.event);
@@ -101,7 +116,9 @@ bool Guest::intercepts(const Action& action) noexcept {
             return true;
         case ActionKind::vmx_instruction: return vmx_instruction_reason(action.opcode) >= 0;
         case ActionKind::hlt: return (primary_ & primary::kHltExiting) != 0;
-        case ActionKind::pause: return (primary_ & primary::kPauseExiting) != 0;
+        case ActionKind::pause:
+            if (primary_ & primary::kPauseExiting) return true;
+            return (secondary_ & secondary::kPauseLoopExiting) && exits_pause_loop();
         case ActionKind::wbinvd: return (secondary_ & secondary::kWbinvdExiting) != 0;
         case ActionKind::invlpg: return (primary_ & primary::kInvlpgExiting) != 0;
         case ActionKind::rdtsc: case ActionKind::rdtscp:

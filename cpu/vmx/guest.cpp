@@ -7,20 +7,6 @@
 namespace hvsim::cpu::vmx {
 namespace {
 
-constexpr std::uint64_t kSlotsOffset = 64;
-
-constexpr std::uint64_t width_mask(Field field) {
-    switch (static_cast<FieldWidth>(FIELD_WIDTH::get(static_cast<std::uint32_t>(field)))) {
-        case FieldWidth::bits16: return 0xffff;
-        case FieldWidth::bits32: return 0xffffffff;
-        default: return ~std::uint64_t{0};
-    }
-}
-
-constexpr FieldType type_of(Field field) {
-    return static_cast<FieldType>(FIELD_TYPE::get(static_cast<std::uint32_t>(field)));
-}
-
 /// Which segment a per-segment guest field belongs to; the eight of each kind have consecutive
 /// encodings in the order ES, CS, SS, DS, FS, GS, LDTR, TR.
 constexpr bool segment_field(Field field, Field first, SegmentName& name) {
@@ -33,21 +19,8 @@ constexpr bool segment_field(Field field, Field first, SegmentName& name) {
 }  // namespace
 
 Guest::Guest(std::uint64_t address, ExecutionCore& core, HostSoftware& host)
-    : address_(address), core_(core), host_(host) {
+    : region_(core.ram(), address), core_(core), host_(host) {
     SIM_ASSERT(core.ram().contains(address, kRegionSize) && address % kRegionSize == 0);
-}
-
-std::uint64_t Guest::raw(Field field) const {
-    const int position = field_position(static_cast<std::uint32_t>(field));
-    std::uint64_t value = 0;
-    core_.ram().read(address_ + kSlotsOffset + 8 * static_cast<std::uint64_t>(position), value);
-    return value;
-}
-
-void Guest::set_raw(Field field, std::uint64_t value) {
-    const int position = field_position(static_cast<std::uint32_t>(field));
-    core_.ram().write(address_ + kSlotsOffset + 8 * static_cast<std::uint64_t>(position),
-                      value & width_mask(field));
 }
 
 std::uint64_t Guest::read(Field field) const {
@@ -260,6 +233,8 @@ void Guest::cache_controls() {
     io_bitmap_a_ = raw(Field::IO_BITMAP_A);
     io_bitmap_b_ = raw(Field::IO_BITMAP_B);
     msr_bitmaps_ = raw(Field::MSR_BITMAPS);
+    pause_loop_.gap = static_cast<std::uint32_t>(raw(Field::PLE_GAP));
+    pause_loop_.window = static_cast<std::uint32_t>(raw(Field::PLE_WINDOW));
     ept_ = (secondary_ & secondary::kEpt) != 0;
     stage_.ram = &core_.ram();
     stage_.kind = mmu::SecondStageKind::ept;
@@ -276,10 +251,11 @@ void Guest::cache_controls() {
     core_.set_optional_intercepts(optional);
 }
 
-void Guest::inject_event() {  // SDM 3C 27.6
+/// SDM 3C 27.6. The event that is on its way into the guest, or an empty one.
+Event Guest::inject_event() {
     const std::uint64_t info = raw(Field::ENTRY_INTERRUPTION_INFO);
-    if (!interruption::VALID::test(info)) return;
     Event event;
+    if (!interruption::VALID::test(info)) return event;
     event.vector = static_cast<std::uint8_t>(interruption::VECTOR::get(info));
     event.type = static_cast<EventType>(interruption::TYPE::get(info));
     event.has_error_code = interruption::ERROR_CODE_VALID::test(info);
@@ -292,10 +268,9 @@ void Guest::inject_event() {  // SDM 3C 27.6
             static_cast<std::uint8_t>(raw(Field::ENTRY_INSTRUCTION_LENGTH));
     if (event.vector == kPF && event.type == EventType::hardware_exception)
         event.address = core_.cr(2);  // CR2 is the host software's to set
-    core_.recorder().record(sim::EventKind::kVmEntry, core_.now(), core_.subject(), info,
-                            event.error_code, core_.rip());
     core_.charge(core_.timing().entry_event_injection);
     core_.inject(event);
+    return event;
 }
 
 EntryResult Guest::enter(bool launch) {
@@ -337,9 +312,14 @@ EntryResult Guest::enter(bool launch) {
     }
     launched_ = true;
     if (!state_in_core_) load_state();
+    pause_loop_.begun = false;
     core_.set_guest_mode(this);
     core_.charge(core_.timing().entry_base);
-    inject_event();
+    const Event injected = inject_event();
+    const std::uint64_t info = raw(Field::ENTRY_INTERRUPTION_INFO);
+    core_.recorder().record(sim::EventKind::kVmEntry, core_.now(), core_.subject(),
+                            interruption::VALID::test(info) ? info : 0, injected.error_code,
+                            core_.rip());
     core_.poll_soon();
     return last_entry_ = result;
 }

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "cpu/execution_core.h"
-#include "cpu/vmx/spec/fields.h"
+#include "cpu/vmx/region.h"
 
 namespace hvsim::cpu::vmx {
 
@@ -30,15 +30,13 @@ struct EntryResult {
     }
 };
 
-/// The VMCS region: revision (SDM 3C 25.2), abort indicator, launch state, then one eight-byte slot a
-/// field in the order of kFieldTable. The layout is the implementation's own, as on hardware; only
-/// VMREAD and VMWRITE give its contents a meaning.
+/// A VMCS that is current, and VMX non-root operation under its controls.
 class Guest final : public GuestMode {
   public:
     /// `address`: of the VMCS region in RAM, 4 KiB aligned, revision written.
     Guest(std::uint64_t address, ExecutionCore& core, HostSoftware& host);
 
-    std::uint64_t address() const noexcept { return address_; }
+    std::uint64_t address() const noexcept { return region_.address(); }
     ExecutionCore& core() noexcept { return core_; }
 
     /// VMREAD and VMWRITE of a supported field; guest-state fields come from the core while it holds
@@ -74,24 +72,25 @@ class Guest final : public GuestMode {
     }
 
   private:
-    std::uint64_t raw(Field field) const;
-    void set_raw(Field field, std::uint64_t value);
+    std::uint64_t raw(Field field) const noexcept { return region_.read(field); }
+    void set_raw(Field field, std::uint64_t value) { region_.write(field, value); }
     bool read_state(Field field, std::uint64_t& value) const;
     bool write_state(Field field, std::uint64_t value);
     bool write_unchecked_control(Field field, std::uint64_t value);
     void load_state();
     void cache_controls();
-    void inject_event();
+    Event inject_event();
     bool in_io_bitmap(const Action& action) const;
     bool in_msr_bitmap(std::uint32_t msr, bool write) const;
     bool intercepts_exception(const Event& event) const;
     bool intercepts_cr(const Action& action) const;
+    bool exits_pause_loop() noexcept;
     std::uint64_t qualification(const Action& action, std::uint32_t& reason);
     void write_interruption(const Event& event, bool acknowledge);
     void write_instruction_info(const Action& action);
     sim::Duration exit_cost(const Action& action) const;
 
-    std::uint64_t address_;
+    Region region_;
     ExecutionCore& core_;
     HostSoftware& host_;
     bool state_in_core_ = false;
@@ -107,6 +106,13 @@ class Guest final : public GuestMode {
                   msr_bitmaps_ = 0;
     bool ept_ = false;
     mmu::SecondStage stage_;
+
+    // PAUSE-loop exiting: TSC of the loop's first and of the last PAUSE since the entry.
+    struct PauseLoop {
+        std::uint32_t gap = 0, window = 0;
+        bool begun = false;
+        std::uint64_t first = 0, last = 0;
+    } pause_loop_;
 };
 
 /// The rules of SDM 3C 27.2 (controls, host state) and 27.3.1 (guest state), in the manual's order.

@@ -42,6 +42,10 @@ void LogicalProcessor::handle(VpRecord& record, const ExitInfo& exit) {
             record.backend->skip_instruction(exit.instruction_length);
             record.backend->set_halted(true);
             return;
+        case ExitKind::pause_loop:
+            record.backend->skip_instruction(exit.instruction_length);
+            yield();
+            return;
         case ExitKind::cr_access:
             core.charge(timing.hypervisor_apic);
             if (record.backend->emulate_cr_access(exit, record.vp->apic()))
@@ -139,7 +143,7 @@ void LogicalProcessor::handle_hypercall(VpRecord& record, const ExitInfo& exit) 
     switch (outcome.kind) {
         case HypercallOutcome::Kind::completed:
             backend.skip_instruction(exit.instruction_length);
-            if (outcome.yield) slice_end_ = now();
+            if (outcome.yield) yield();
             return;
         case HypercallOutcome::Kind::continue_later: return;
         case HypercallOutcome::Kind::undefined: raise(record, cpu::kUD); return;

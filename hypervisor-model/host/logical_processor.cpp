@@ -8,6 +8,14 @@
 
 namespace hvsim::hv {
 
+std::string_view vp_run_reason_name(VpRunReason reason) noexcept {
+    static constexpr std::array<std::string_view, 11> kNames{
+        "woken",   "resumed", "halted", "idle",  "intercept", "suspended",
+        "no_sipi", "root",    "slice",  "spins", "refused"};
+    const auto index = static_cast<std::size_t>(reason);
+    return index < kNames.size() ? kNames[index] : std::string_view{};
+}
+
 LogicalProcessor::LogicalProcessor(std::uint32_t id, apic::LocalApic& apic, HostServices& host,
                                    sim::Duration slice)
     : id_(id), apic_(apic), host_(host), slice_(slice) {}
@@ -129,15 +137,62 @@ VpRecord* LogicalProcessor::pick() {
     return nullptr;
 }
 
-bool LogicalProcessor::must_yield(const VpRecord& record) {
+/// When a slice that begins now ends: never for one that has nobody to share with.
+sim::Time LogicalProcessor::slice_end(const VpRecord& record, sim::Time now) const {
+    for (const VpRecord* other : records_)
+        if (other != &record && other->root == record.root) return now + slice_;
+    return sim::kNever;
+}
+
+/// Whether another virtual processor has to run now, and why.
+bool LogicalProcessor::must_yield(const VpRecord& record, VpRunReason& reason) {
     const sim::Time now = this->now();
     const bool slice_over = now >= slice_end_;
     for (const VpRecord* other : records_) {
         if (other == &record || !other->vp->runnable(now)) continue;
-        if ((other->root && !record.root) || (slice_over && other->root == record.root))
-            return true;
+        const bool to_root = other->root && !record.root;
+        if (!to_root && (!slice_over || other->root != record.root)) continue;
+        reason = to_root   ? VpRunReason::root
+                 : yields_ ? VpRunReason::spinning
+                           : VpRunReason::slice;
+        return true;
     }
     return false;
+}
+
+bool LogicalProcessor::may_run(const VpRecord& record, VpRunReason& reason) {
+    const VirtualProcessor& vp = *record.vp;
+    if (vp.runnable(now())) return !must_yield(record, reason);
+    if (vp.intercept_suspend()) reason = VpRunReason::intercept;
+    else if (vp.explicit_suspend() || !vp.partition().active() || vp.partition().suspended())
+        reason = VpRunReason::suspended;
+    else if (vp.waits_for_sipi()) reason = VpRunReason::no_sipi;
+    else reason = vp.idle() ? VpRunReason::idle : VpRunReason::halted;
+    return false;
+}
+
+/// The current virtual processor waits for another one, which may need this processor to go on.
+void LogicalProcessor::yield() {
+    slice_end_ = now();
+    yields_ = true;
+}
+
+void LogicalProcessor::note_start(VpRecord& record, sim::Duration waited) {
+    cpu::ExecutionCore& core = record.backend->core();
+    const bool gave_way = record.stopped == VpRunReason::root ||
+                          record.stopped == VpRunReason::slice ||
+                          record.stopped == VpRunReason::spinning;
+    const VpRunReason reason = gave_way ? VpRunReason::resumed : VpRunReason::woken;
+    record.started = core.now();
+    core.recorder().record(sim::EventKind::kVpRun, core.now(), core.subject(), 1,
+                           static_cast<std::uint64_t>(reason), waited);
+}
+
+void LogicalProcessor::note_stop(VpRecord& record, VpRunReason reason) {
+    cpu::ExecutionCore& core = record.backend->core();
+    record.stopped = reason;
+    core.recorder().record(sim::EventKind::kVpRun, core.now(), core.subject(), 0,
+                           static_cast<std::uint64_t>(reason), core.now() - record.started);
 }
 
 void LogicalProcessor::run(sim::Time until) {
@@ -173,6 +228,7 @@ void LogicalProcessor::execute(VpRecord& record) {
     cpu::ExecutionCore& core = record.backend->core();
     current_ = &record;
     core.set_now(now_);
+    const sim::Time begin = now_;
     if (!in_guest_) {
         if (last_ != &record) {
             counters_.switches++;
@@ -181,24 +237,26 @@ void LogicalProcessor::execute(VpRecord& record) {
             core.charge(host_.timing().hypervisor_context_switch);
             last_ = &record;
         }
-        if (record.ready) record.waiting += now_ - record.ready_since;
+        const sim::Duration waited = record.ready ? now_ - record.ready_since : 0;
+        record.waiting += waited;
         record.ready = false;
-        slice_end_ = sim::kNever;
-        for (const VpRecord* other : records_)
-            if (other != &record && other->root == record.root) slice_end_ = now_ + slice_;
+        slice_end_ = slice_end(record, now_);
+        note_start(record, waited);
         handling_exit_ = true;
         const bool entered = enter(record);
         handling_exit_ = false;
+        counters_.hypervisor += core.now() - begin;
         if (!entered) {
             now_ = std::max(core.now(), now_ + 1);
             return;
         }
     }
     const sim::Time start = core.now();
+    const sim::Duration handled = counters_.hypervisor;
     core.run(start, until_);
     now_ = core.now();
     record.vp->add_run_time(now_ - start);
-    counters_.guest += now_ - start;
+    counters_.guest += now_ - start - (counters_.hypervisor - handled);
 }
 
 // --- entry ---
@@ -240,8 +298,14 @@ bool LogicalProcessor::enter(VpRecord& record) {
     const sim::Time now = this->now();
     advance_timers(now);
     start_from_signals(record);
-    if (!vp.runnable(now) || must_yield(record)) return false;
-    if (now >= slice_end_) slice_end_ = now + slice_;  // nobody else wants the processor
+    VpRunReason reason{};
+    const bool stays = may_run(record, reason);
+    yields_ = false;
+    if (!stays) {
+        note_stop(record, reason);
+        return false;
+    }
+    if (now >= slice_end_) slice_end_ = slice_end(record, now);  // nobody else wants to run
     vp.leave_halt();
     deliver_events(record);
     vp.prepare_entry(now);
@@ -251,6 +315,7 @@ bool LogicalProcessor::enter(VpRecord& record) {
     if (!report.entered) {
         host_.entry_failed(vp, report);
         vp.set_explicit_suspend(true, now);
+        note_stop(record, VpRunReason::refused);
         return false;
     }
     in_guest_ = true;

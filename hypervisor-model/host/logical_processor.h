@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apic/local_apic.h"
@@ -16,6 +17,23 @@ namespace hvsim::hv {
 
 class LogicalProcessor;
 
+/// Why a virtual processor begins to run on a logical one, or ends.
+enum class VpRunReason : std::uint8_t {
+    woken,     ///< begins: it had nothing to do, or was suspended
+    resumed,   ///< begins: it had to give way before
+    halted,    ///< HLT
+    idle,      ///< HV_X64_MSR_GUEST_IDLE
+    intercept, ///< its parent answers an intercept
+    suspended, ///< explicitly, with its partition, or its partition is no longer active
+    no_sipi,   ///< waits for a start-up IPI
+    root,      ///< the root partition needs the processor
+    slice,     ///< its time slice is over and another one waits
+    spinning,  ///< it spins, and another one waits
+    refused,   ///< the processor refused the entry
+};
+/// One word for a report or trace.
+std::string_view vp_run_reason_name(VpRunReason reason) noexcept;
+
 /// A virtual processor as the scheduler sees it.
 struct VpRecord {
     VirtualProcessor* vp = nullptr;
@@ -25,6 +43,8 @@ struct VpRecord {
     bool ready = false;                ///< was runnable when last looked at
     sim::Time ready_since = 0;
     sim::Duration waiting = 0;  ///< runnable, but another one had the processor
+    VpRunReason stopped = VpRunReason::suspended;  ///< why it does not run
+    sim::Time started = 0;                         ///< when it last began to
 };
 
 /// Physical vectors that the hypervisor uses itself; device vectors lie below.
@@ -94,7 +114,12 @@ class LogicalProcessor final : public cpu::HostSoftware, private cpu::engine::Mm
     VpRecord* pick();
     void execute(VpRecord& record);
     bool enter(VpRecord& record);
-    bool must_yield(const VpRecord& record);
+    bool must_yield(const VpRecord& record, VpRunReason& reason);
+    bool may_run(const VpRecord& record, VpRunReason& reason);
+    sim::Time slice_end(const VpRecord& record, sim::Time now) const;
+    void yield();
+    void note_start(VpRecord& record, sim::Duration waited);
+    void note_stop(VpRecord& record, VpRunReason reason);
     void deliver_events(VpRecord& record);
     void start_from_signals(VpRecord& record);
     void arm_timer(const VpRecord& record);
@@ -123,7 +148,8 @@ class LogicalProcessor final : public cpu::HostSoftware, private cpu::engine::Mm
     std::size_t next_ = 0;            // round robin
     VpRecord* current_ = nullptr;
     VpRecord* last_ = nullptr;
-    bool idle_ = false;  ///< nothing to do until wake_time()
+    bool idle_ = false;    ///< nothing to do until wake_time()
+    bool yields_ = false;  ///< the current virtual processor gave the rest of its slice away
     bool in_guest_ = false, executing_ = false, handling_exit_ = false;
     Counters counters_;
 };

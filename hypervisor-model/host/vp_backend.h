@@ -18,6 +18,7 @@ enum class ExitKind : std::uint8_t {
     triple_fault,
     cpuid,
     hlt,
+    pause_loop,      ///< the guest spins
     io,
     msr_read,
     msr_write,
@@ -57,6 +58,11 @@ struct EntryReport {
     std::string_view section, field, demand;
     std::uint64_t value = 0;
 };
+
+/// A guest spins when PAUSEs follow each other within kPauseGap cycles of the TSC for longer than
+/// kSpinWindow; kSpinPauses is about that window where PAUSEs are counted.
+inline constexpr std::uint16_t kPauseGap = 512, kSpinPauses = 64;
+inline constexpr std::uint32_t kSpinWindow = 4096;
 
 class VpBackend : public VpContext {
   public:

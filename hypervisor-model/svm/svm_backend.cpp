@@ -21,7 +21,8 @@ constexpr std::array kIntercepts{
     ExitCode::INTR,     ExitCode::NMI,   ExitCode::INIT,    ExitCode::VINTR,  ExitCode::CPUID,
     ExitCode::INVD,     ExitCode::HLT,   ExitCode::INVLPGA, ExitCode::IOIO,   ExitCode::MSR,
     ExitCode::SHUTDOWN, ExitCode::VMRUN, ExitCode::VMMCALL, ExitCode::VMLOAD, ExitCode::VMSAVE,
-    ExitCode::STGI,     ExitCode::CLGI,  ExitCode::SKINIT,  ExitCode::WBINVD};
+    ExitCode::STGI,     ExitCode::CLGI,  ExitCode::SKINIT,  ExitCode::WBINVD,
+    ExitCode::PAUSE};
 
 /// Offset in the MSR permission map (APM 2 15.11) of the byte with the MSR's two bits.
 std::uint64_t msrpm_byte(std::uint32_t msr) {
@@ -64,6 +65,8 @@ void SvmBackend::write_controls(const SvmPages& pages, const SvmBackendConfig& c
     set(vmcb::INTERCEPT_MISC1, intercepts[0]);
     set(vmcb::INTERCEPT_MISC2, intercepts[1]);
     set(vmcb::INTERCEPT_MISC3, intercepts[2]);
+    set(vmcb::PAUSE_FILTER_COUNT, kSpinPauses);
+    set(vmcb::PAUSE_FILTER_THRESHOLD, kPauseGap);
     constexpr std::uint16_t kCr8 = 1u << 8;
     set(vmcb::INTERCEPT_CR_READS, kCr8);
     set(vmcb::INTERCEPT_CR_WRITES, kCr8);
@@ -151,6 +154,9 @@ ExitInfo SvmBackend::exit_info() const {
             break;
         case ExitCode::HLT:
             exit.kind = ExitKind::hlt;
+            break;
+        case ExitCode::PAUSE:
+            exit.kind = ExitKind::pause_loop;
             break;
         case ExitCode::VMMCALL:
             exit.kind = ExitKind::hypercall;

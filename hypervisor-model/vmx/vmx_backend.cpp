@@ -17,7 +17,7 @@ constexpr std::uint32_t kPrimary =
     vmx::primary::kSecondaryControls;
 constexpr std::uint32_t kSecondary = vmx::secondary::kEpt | vmx::secondary::kVpid |
                                      vmx::secondary::kUnrestrictedGuest |
-                                     vmx::secondary::kRdtscp;
+                                     vmx::secondary::kRdtscp | vmx::secondary::kPauseLoopExiting;
 
 // CR0 and CR4 bits that VMX operation fixes and the guest must not see or change.
 constexpr std::uint64_t kCr0Owned = cpu::cr0::kNE;
@@ -51,6 +51,8 @@ void VmxBackend::write_controls(const VmxPages& pages, const VmxBackendConfig& c
                                                vmx::pin::kNmiExiting | vmx::pin::kVirtualNmis);
     vmcs_.write(Field::PRIMARY_CONTROLS, vmx::kPrimaryControls.must_be_one | kPrimary);
     vmcs_.write(Field::SECONDARY_CONTROLS, kSecondary);
+    vmcs_.write(Field::PLE_GAP, kPauseGap);
+    vmcs_.write(Field::PLE_WINDOW, kSpinWindow);
     vmcs_.write(Field::EXIT_CONTROLS,
                 vmx::kExitControls.must_be_one | vmx::exit_control::kHostAddressSpace64 |
                     vmx::exit_control::kAcknowledgeInterrupt | vmx::exit_control::kSavePat |
@@ -133,6 +135,7 @@ ExitInfo VmxBackend::exit_info() const {
         case vmx::ExitReason::triple_fault: exit.kind = ExitKind::triple_fault; break;
         case vmx::ExitReason::cpuid: exit.kind = ExitKind::cpuid; break;
         case vmx::ExitReason::hlt: exit.kind = ExitKind::hlt; break;
+        case vmx::ExitReason::pause: exit.kind = ExitKind::pause_loop; break;
         case vmx::ExitReason::rdmsr: exit.kind = ExitKind::msr_read; break;
         case vmx::ExitReason::wrmsr: exit.kind = ExitKind::msr_write; break;
         case vmx::ExitReason::cr_access: exit.kind = ExitKind::cr_access; break;
