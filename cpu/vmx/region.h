@@ -1,0 +1,71 @@
+#pragma once
+// The VMCS region in memory (SDM 3C 25.2): revision identifier with the shadow-VMCS indicator,
+// abort indicator, then a layout of the implementation's own, as on hardware: launch state, and one
+// eight-byte slot a field in the order of kFieldTable. Only VMREAD and VMWRITE give it a meaning.
+#include <cstdint>
+
+#include "cpu/vmx/spec/fields.h"
+#include "sim/ram.h"
+
+namespace hvsim::cpu::vmx {
+
+/// Bits of a field's width.
+constexpr std::uint64_t width_mask(Field field) noexcept {
+    switch (static_cast<FieldWidth>(FIELD_WIDTH::get(static_cast<std::uint32_t>(field)))) {
+        case FieldWidth::bits16:
+            return 0xffff;
+        case FieldWidth::bits32:
+            return 0xffffffff;
+        default:
+            return ~std::uint64_t{0};
+    }
+}
+constexpr FieldType type_of(Field field) noexcept {
+    return static_cast<FieldType>(FIELD_TYPE::get(static_cast<std::uint32_t>(field)));
+}
+
+class Region {
+  public:
+    static constexpr std::uint32_t kShadowIndicator = 1u << 31;
+
+    /// `address`: 4 KiB aligned; outside of memory it reads as all ones and keeps nothing.
+    Region(sim::Ram& ram, std::uint64_t address) : ram_(&ram), address_(address) {}
+
+    std::uint64_t address() const noexcept { return address_; }
+    std::uint32_t revision_word() const noexcept { return word(kRevisionOffset); }
+    bool is_shadow() const noexcept { return (revision_word() & kShadowIndicator) != 0; }
+    void set_abort(std::uint32_t indicator) { ram_->write(address_ + kAbortOffset, indicator); }
+    bool launched() const noexcept { return word(kLaunchOffset) == kLaunched; }
+    void set_launched(bool launched) {
+        ram_->write(address_ + kLaunchOffset, launched ? kLaunched : kClear);
+    }
+
+    std::uint64_t read(Field field) const noexcept {
+        std::uint64_t value = ~std::uint64_t{0};
+        ram_->read(slot(field), value);
+        return value & width_mask(field);
+    }
+    void write(Field field, std::uint64_t value) {
+        ram_->write(slot(field), value & width_mask(field));
+    }
+
+  private:
+    static constexpr std::uint64_t kRevisionOffset = 0, kAbortOffset = 4, kLaunchOffset = 8,
+                                   kSlotsOffset = 64;
+    static constexpr std::uint32_t kClear = 0, kLaunched = 1;
+
+    std::uint64_t slot(Field field) const noexcept {
+        const int position = field_position(static_cast<std::uint32_t>(field));
+        return address_ + kSlotsOffset + 8 * static_cast<std::uint64_t>(position);
+    }
+    std::uint32_t word(std::uint64_t offset) const noexcept {
+        std::uint32_t value = ~std::uint32_t{0};
+        ram_->read(address_ + offset, value);
+        return value;
+    }
+
+    sim::Ram* ram_;
+    std::uint64_t address_;
+};
+
+}  // namespace hvsim::cpu::vmx
