@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "devices/byte_order.h"
+#include "devices/firmware/page_tables.h"
 #include "devices/firmware/spec/linux_boot.h"
 #include "sim/error.h"
 #include "sim/ram.h"
@@ -46,8 +47,7 @@ void check_identity(const LinuxBootRequest& request) {
     if (file.size() < kHeaderEndAtLeast)
         fail_image(request, fmt::format("{} bytes are too few for a Linux kernel", file.size()),
                    kHint);
-    if (load_le<std::uint16_t>(file, kBootFlag) != kBootFlagValue ||
-        load_le<std::uint32_t>(file, kMagic) != kMagicValue)
+    if (!is_linux_kernel(file))
         fail_image(request, "not a Linux bzImage (no \"HdrS\" signature)", kHint);
     const auto version = load_le<std::uint16_t>(file, kVersion);
     if (version < kVersionAtLeast)
@@ -170,21 +170,6 @@ std::vector<std::uint8_t> boot_params(const LinuxBootRequest& request, const Ker
     return page;
 }
 
-/// One to one for the first 4 GiB, 2 MiB pages: PML4, PDPT, four page directories.
-std::vector<std::uint8_t> identity_page_tables() {
-    constexpr std::uint64_t kTable = 0x3;   // present, writable
-    constexpr std::uint64_t kLarge = 0x83;  // and 2 MiB page
-    std::vector<std::uint8_t> tables(6 * sim::kPageSize);
-    const std::uint64_t pdpt = kPageTablesAddress + sim::kPageSize;
-    store_le<std::uint64_t>(tables, 0, pdpt | kTable);
-    for (std::uint64_t i = 0; i < 4; ++i)
-        store_le<std::uint64_t>(tables, sim::kPageSize + i * 8,
-                                (pdpt + (i + 1) * sim::kPageSize) | kTable);
-    for (std::uint64_t i = 0; i < 4 * 512; ++i)
-        store_le<std::uint64_t>(tables, 2 * sim::kPageSize + i * 8, i * 2 * kMebibyte | kLarge);
-    return tables;
-}
-
 // Descriptors as the protocol wants them at selectors 0x10 and 0x18, and a task state segment at
 // 0x20, because a processor in virtual machine operation must have one.
 constexpr std::array<std::uint64_t, 6> kGdt{
@@ -210,6 +195,12 @@ LinuxBootState initial_state(std::uint64_t kernel) {
 
 }  // namespace
 
+bool is_linux_kernel(std::span<const std::uint8_t> file) {
+    return file.size() >= kHeaderEndAtLeast &&
+           load_le<std::uint16_t>(file, kBootFlag) == kBootFlagValue &&
+           load_le<std::uint32_t>(file, kMagic) == kMagicValue;
+}
+
 LinuxBootState load_linux(const LinuxBootRequest& request, GuestMemoryWriter& memory) {
     const KernelImage image = parse_kernel(request);
     const std::size_t longest = std::min<std::uint64_t>(image.command_line_size, 4095);
@@ -231,7 +222,7 @@ LinuxBootState load_linux(const LinuxBootRequest& request, GuestMemoryWriter& me
                                            request.command_line.end());
     command_line.push_back(0);
     put(request, memory, kCommandLineAddress, command_line);
-    put(request, memory, kPageTablesAddress, identity_page_tables());
+    put(request, memory, kPageTablesAddress, identity_page_tables(kPageTablesAddress));
     put(request, memory, kernel, image.body);
     put(request, memory, initramfs.base, request.initramfs);
 
@@ -240,6 +231,27 @@ LinuxBootState load_linux(const LinuxBootRequest& request, GuestMemoryWriter& me
     state.kernel_memory = {kernel, image.init_size};
     state.initramfs = initramfs;
     return state;
+}
+
+StartState start_state(const LinuxBootState& state) {
+    StartState start;
+    start.cs = state.cs;
+    start.ds = state.ds;
+    start.es = state.es;
+    start.ss = state.ss;
+    start.fs = state.fs;
+    start.gs = state.gs;
+    start.tr = state.tr;
+    start.ldtr = state.ldtr;
+    start.gdt_base = state.gdt_base;
+    start.gdt_limit = state.gdt_limit;
+    start.cr0 = state.cr0;
+    start.cr3 = state.cr3;
+    start.cr4 = state.cr4;
+    start.efer = state.efer;
+    start.rip = state.rip;
+    start[BootRegister::rsi] = state.rsi;
+    return start;
 }
 
 }  // namespace hvsim::devices::firmware

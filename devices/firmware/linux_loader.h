@@ -7,6 +7,7 @@
 
 #include "devices/firmware/guest_memory_writer.h"
 #include "devices/firmware/memory_plan.h"
+#include "devices/firmware/start_state.h"
 
 namespace hvsim::devices::firmware {
 
@@ -27,16 +28,6 @@ struct LinuxBootRequest {
     sim::SourceLocation where;  ///< of the machine in its configuration file
 };
 
-/// A segment register. `attributes`: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15,
-/// unusable 16 (SDM 3C table 25-2).
-struct BootSegment {
-    std::uint16_t selector = 0;
-    std::uint64_t base = 0;
-    std::uint32_t limit = 0;
-    std::uint32_t attributes = 0;
-    bool operator==(const BootSegment&) const = default;
-};
-
 /// Registers of the first processor when the kernel starts. General registers not named are zero,
 /// RFLAGS is 2 (interrupts off), the IDT is empty.
 struct LinuxBootState {
@@ -55,9 +46,15 @@ struct LinuxBootState {
     AddressRange initramfs;
 };
 
+/// Whether the file has a bzImage's signatures.
+bool is_linux_kernel(std::span<const std::uint8_t> file);
+
 /// Writes GDT, page tables, boot_params, command line, kernel and initramfs. Throws ConfigError
 /// with a hint when the image is no 64-bit bzImage of protocol 2.12 or later, is truncated or
 /// contradicts itself, when the command line is too long, or when RAM is too small.
 LinuxBootState load_linux(const LinuxBootRequest& request, GuestMemoryWriter& memory);
+
+/// The same registers in the form that all loaders share.
+StartState start_state(const LinuxBootState& state);
 
 }  // namespace hvsim::devices::firmware
