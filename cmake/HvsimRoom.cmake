@@ -4,11 +4,31 @@
 # has a tlm/ subfolder, hvsim_<name>_tlm (the SystemC shells), and from tests/<folder>/ the program
 # test_<name>, one CTest entry for each doctest test suite file. Sources are globbed: adding a file
 # needs no edit here. SYSTEMC: the room itself is built on the SystemC shells (the composition root).
+# Tests in tests/<folder>/programs/ run the guest programs beside them (*.S), which are assembled into
+# guest-programs/ of the build folder.
 function(hvsim_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wno-unused-parameter)
   if(HVSIM_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
+endfunction()
+
+# Each source becomes one freestanding ELF file, linked where the tests load it.
+function(hvsim_guest_programs target)
+  set(folder ${CMAKE_BINARY_DIR}/guest-programs)
+  file(MAKE_DIRECTORY ${folder})
+  foreach(source ${ARGN})
+    get_filename_component(stem ${source} NAME_WE)
+    add_custom_command(OUTPUT ${folder}/${stem}
+      COMMAND ${CMAKE_ASM_COMPILER} -nostdlib -static -no-pie -Wl,-N -Wl,--no-warn-rwx-segments -Wl,--build-id=none
+              -Wl,-Ttext=0x8000 -Wl,-e,start -MD -MF ${folder}/${stem}.d -MT ${folder}/${stem}
+              -o ${folder}/${stem} ${source}
+      DEPENDS ${source} DEPFILE ${folder}/${stem}.d
+      COMMENT "Building guest program ${stem}" VERBATIM)
+    list(APPEND programs ${folder}/${stem})
+  endforeach()
+  add_custom_target(${target}_programs DEPENDS ${programs})
+  add_dependencies(${target} ${target}_programs)
 endfunction()
 
 function(hvsim_room name)
@@ -55,13 +75,18 @@ function(hvsim_room name)
   endif()
 
   if(HVSIM_TESTS)
-    file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${ROOM_DIR}/*.cpp)
+    file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${ROOM_DIR}/*.cpp
+         ${CMAKE_SOURCE_DIR}/tests/${ROOM_DIR}/programs/*.cpp)
+    file(GLOB programs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${ROOM_DIR}/programs/*.S)
     if(tests)
       add_executable(test_${name} ${tests} ${CMAKE_SOURCE_DIR}/tests/doctest_main.cpp)
       hvsim_warnings(test_${name})
       target_link_libraries(test_${name} PRIVATE ${test_libraries} doctest::doctest)
       target_compile_definitions(test_${name} PRIVATE
         HVSIM_SOURCE_DIR="${CMAKE_SOURCE_DIR}" HVSIM_BINARY_DIR="${CMAKE_BINARY_DIR}")
+      if(programs)
+        hvsim_guest_programs(test_${name} ${programs})
+      endif()
       foreach(test ${tests})
         get_filename_component(stem ${test} NAME_WE)
         add_test(NAME ${name}.${stem} COMMAND test_${name} --source-file=*/${stem}.cpp)

@@ -351,9 +351,14 @@ void Core::handle_page_fault(const engine::Intercept& intercept) {
         case Refusal::Kind::page_fault:
             deliver(Event::page_fault(linear, refusal_.error_code));
             return;
-        case Refusal::Kind::non_canonical:
-            raise(kGP);
+        case Refusal::Kind::non_canonical: {
+            std::array<std::uint8_t, 15> bytes{};
+            const bool stack =
+                intercept.fault.access != engine::Access::execute &&
+                accesses_stack(std::span(bytes).first(peek_code(bytes)), *this, linear);
+            raise(stack ? kSS : kGP);
             return;
+        }
         case Refusal::Kind::nested: {
             nested_fault_.guest_physical |= offset;
             assist_linear_ = linear & ~std::uint64_t{0xfff};

@@ -119,7 +119,59 @@ bool takes_modrm(std::uint32_t opcode) {
     }
 }
 
+/// One-byte opcodes that push or pop and name no other memory.
+bool only_moves_stack(std::uint8_t opcode) {
+    switch (opcode) {
+        case 0x68: case 0x6a: case 0x9c: case 0x9d: case 0xc2: case 0xc3: case 0xc8: case 0xc9:
+        case 0xca: case 0xcb: case 0xcf: case 0xe8:
+            return true;
+        default: return opcode >= 0x50 && opcode <= 0x5f;
+    }
+}
+
+/// One-byte opcodes of 64-bit mode with a ModRM byte (SDM 2D table A-2).
+bool one_byte_takes_modrm(std::uint8_t opcode) {
+    switch (opcode) {
+        case 0x63: case 0x69: case 0x6b: case 0xc0: case 0xc1: case 0xc6: case 0xc7: case 0xf6:
+        case 0xf7: case 0xfe: case 0xff:
+            return true;
+        default:
+            return (opcode < 0x40 && (opcode & 7) < 4) || (opcode >= 0x80 && opcode <= 0x8f) ||
+                   (opcode >= 0xd0 && opcode <= 0xd3) || (opcode >= 0xd8 && opcode <= 0xdf);
+    }
+}
+
 }  // namespace
+
+bool accesses_stack(std::span<const std::uint8_t> bytes, const ArchState& state,
+                    std::uint64_t linear) {
+    constexpr CodeMode kMode{true, true};
+    Instruction in;
+    Cursor cursor(bytes);
+    std::uint8_t byte = 0;
+    if (!prefixes(cursor, in, kMode, byte)) return false;
+    const bool two_bytes = byte == 0x0f;
+    if (two_bytes) {
+        if (!cursor.next(byte)) return false;
+        if ((byte & 0xf6) == 0xa0) return true;  // PUSH and POP of FS and GS
+        if ((byte == 0x38 || byte == 0x3a) && !cursor.next(byte)) return false;
+    } else if (only_moves_stack(byte)) {
+        return true;
+    } else if (!one_byte_takes_modrm(byte)) {
+        return false;
+    }
+    in.address_bits = in.address_override ? 32 : 64;
+    if (!cursor.next(in.modrm)) return false;
+    if (in.mod() == 3) return !two_bytes && (byte == 0x8f || byte == 0xff);
+    if (!memory_operand(cursor, in, kMode)) return false;
+    // POP, CALL and PUSH of a memory operand reach both.
+    const unsigned field = in.reg_field();
+    const bool also_stack = !two_bytes && (byte == 0x8f || (byte == 0xff && (field == 2 || field == 3 || field == 6)));
+    constexpr std::uint64_t kWidest = 10;
+    if (also_stack && linear - effective_offset(in, state, state.rip()) >= kWidest) return true;
+    const bool through_base = in.segment_override >= static_cast<int>(engine::SegmentName::fs);
+    return !through_base && (in.base == engine::kRsp || in.base == engine::kRbp);
+}
 
 std::optional<Instruction> decode(std::span<const std::uint8_t> bytes, CodeMode mode) {
     Instruction in;

@@ -5,7 +5,7 @@
 #include <optional>
 #include <span>
 
-#include "cpu/engine/engine.h"
+#include "cpu/arch_state.h"
 
 namespace hvsim::cpu {
 
@@ -53,6 +53,12 @@ std::uint64_t effective_offset(const Instruction& in, const State& state, std::u
     if (in.address_bits == 64) return offset;
     return offset & ((std::uint64_t{1} << in.address_bits) - 1);
 }
+
+/// In 64-bit mode: whether the data access of the instruction in `bytes` that failed at the linear
+/// address `linear` goes through SS, so that a non-canonical address is #SS and not #GP (SDM 1
+/// 3.7.4, 3A 6.15 "interrupt 12"). `state` is that before the instruction.
+bool accesses_stack(std::span<const std::uint8_t> bytes, const ArchState& state,
+                    std::uint64_t linear);
 
 /// The segment that the memory operand uses (SDM 1 3.7.4).
 engine::SegmentName operand_segment(const Instruction& in);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "cpu/descriptor.h"
+#include "cpu/linear_address.h"
 
 namespace hvsim::cpu {
 namespace {
@@ -175,6 +176,7 @@ bool Delivery::long_mode(const Event& event) {  // SDM 3A 6.14
     target.rip = gate.offset64();
     target.clears_if = gate.type() == Gate::kInterrupt32;
     if (!load_code_segment(gate, ext, target)) return false;
+    if (!is_canonical(target.rip)) return fail(kGP, ext);
 
     const unsigned cpl = core_.cpl();
     std::uint64_t sp = core_.gpr(engine::kRsp);
@@ -197,8 +199,7 @@ bool Delivery::long_mode(const Event& event) {  // SDM 3A 6.14
     sp -= words * 8;
     std::array<std::uint8_t, sizeof frame> bytes{};
     std::memcpy(bytes.data(), frame.data(), words * 8);
-    const auto high = static_cast<std::int64_t>(sp) >> 47;
-    if (high != 0 && high != -1 && !(core_.cr4_ & cr4::kLA57)) return fail(kSS, ext);
+    if (!is_canonical(sp)) return fail(kSS, ext);
     if (!write(sp, std::span(bytes).first(words * 8), target.cpl == 3)) return false;
 
     core_.set_gpr(engine::kRsp, sp);

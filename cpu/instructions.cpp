@@ -84,6 +84,13 @@ void Instructions::exception(std::uint8_t vector, std::uint32_t error_code) {
 /// VMX and SVM instructions come as #UD: the engine has neither.
 void Instructions::undefined_opcode() {
     const auto in = core_.fetch_instruction();
+    if (in && in->opcode == 0xf1) {  // INT1 (SDM 2A "INT1"): a #DB of its own type, DR6 unchanged
+        Event event;
+        event.type = EventType::privileged_software_exception;
+        event.vector = kDB;
+        event.instruction_length = in->length;
+        return core_.deliver(event);
+    }
     if (in && core_.virtualization() != nullptr) {
         if (core_.virtualization()->execute(*in)) return;
     } else if (in) {
