@@ -143,100 +143,14 @@ void Core::on_limit() {
     if (stop_requested_ || left_guest_ || now() >= deadline_) return;
     advance_apic();
     if (poll_) {
-        if (has_deliverable_event()) return;
-        engine_->set_limit(engine_->code_bytes() + 1);
-        return;
+        if (due_event() != Due::nothing) return;
+        if (awaits_event()) {
+            engine_->set_limit(engine_->code_bytes() + 1);
+            return;
+        }
+        poll_ = false;
     }
     update_limit();
-}
-
-/// Something that process_one_event would act on now.
-bool Core::has_deliverable_event() {
-    if (injection_pending_) return true;
-    const bool open = (rflags() & rflags::kIF) != 0 && !interrupt_shadow();
-    if (guest_ != nullptr) {
-        if (apic_ != nullptr && guest_->exits_on_interrupt() &&
-            (apic_->highest_pending() || apic_->has_nmi_pending()))
-            return true;
-        if (guest_->wants_interrupt_window()) {
-            if (open) return true;
-        } else if (apic_ == nullptr || !apic_->highest_pending()) {
-            poll_ = false;
-        }
-        return false;
-    }
-    if (apic_ == nullptr) {
-        poll_ = false;
-        return false;
-    }
-    if (apic_->has_nmi_pending() && !nmi_blocked()) return true;
-    if (!apic_->highest_pending()) {
-        poll_ = false;
-        return false;
-    }
-    return open;
-}
-
-bool Core::process_one_event() {
-    if (injection_pending_) {
-        injection_pending_ = false;
-        activity_ = ActivityState::active;
-        counters_.injections++;
-        deliver(injection_, false);
-        return true;
-    }
-    const bool open = (rflags() & rflags::kIF) != 0 && !interrupt_shadow();
-    if (guest_ != nullptr) {
-        if (apic_ != nullptr && guest_->exits_on_interrupt()) {
-            Action action;
-            if (apic_->has_nmi_pending()) {
-                action.kind = ActionKind::nmi;
-                return exits(action);
-            }
-            if (apic_->highest_pending()) {
-                action.kind = ActionKind::external_interrupt;
-                return exits(action);
-            }
-        }
-        if (guest_->wants_interrupt_window() && open) {
-            Action action;
-            action.kind = ActionKind::interrupt_window;
-            return exits(action);
-        }
-        return false;
-    }
-    if (apic_ == nullptr) return false;
-    if (apic_->has_nmi_pending() && !nmi_blocked() && !interrupt_shadow()) {
-        apic_->nmi_unblocked();
-        apic_->take_nmi();
-        activity_ = ActivityState::active;
-        set_nmi_blocked(true);
-        deliver({EventType::nmi, kNmi, false, 0, 0, 0});
-        return true;
-    }
-    if (!open || !apic_->highest_pending()) return false;
-    const std::uint8_t vector = apic_->acknowledge(now());
-    recorder_.record(sim::EventKind::kInterruptAccepted, now(), subject_, vector);
-    activity_ = ActivityState::active;
-    counters_.interrupts++;
-    charge(timing_.interrupt_delivery);
-    deliver({EventType::external_interrupt, vector, false, 0, 0, 0});
-    return true;
-}
-
-bool Core::process_events() {
-    advance_apic();
-    while (!stop_requested_ && !left_guest_)
-        if (!process_one_event()) break;
-    if (stop_requested_ || left_guest_) return false;
-    if (activity_ != ActivityState::active) {
-        stop_ = activity_ == ActivityState::shutdown ? CoreStop::shutdown : CoreStop::halted;
-        return false;
-    }
-    const bool interrupt_waits =
-        apic_ != nullptr && (apic_->highest_pending() || apic_->has_nmi_pending());
-    poll_ = interrupt_waits || (guest_ != nullptr && guest_->wants_interrupt_window());
-    return true;
 }
 
 // --- virtualization ---
@@ -288,8 +202,7 @@ void Core::shutdown() {
 void Core::deliver(Event event, bool intercept_it) {
     std::optional<Event> first;
     for (;;) {
-        if (event.type == EventType::hardware_exception ||
-            event.type == EventType::software_exception) {
+        if (event.is_exception()) {
             Action action;
             action.kind = ActionKind::exception;
             action.event = event;
@@ -301,9 +214,13 @@ void Core::deliver(Event event, bool intercept_it) {
         if (event.vector == kDB && event.type == EventType::hardware_exception)
             engine_->set_dr(6, engine_->dr(6) | event.address);
         Delivery delivery(*this);
+        const std::uint64_t at = rip();
         switch (delivery.deliver(event)) {
             case Delivery::Outcome::delivered:
                 set_interrupt_shadow(false);
+                if (event.is_exception())
+                    recorder_.record(sim::EventKind::kException, now(), subject_, event.vector,
+                                     event.error_code, at, event.address);
                 return;
             case Delivery::Outcome::nested_fault: {
                 Action action;
@@ -432,10 +349,40 @@ const mmu::SecondStage& Core::second_stage() noexcept {
     return physical_;
 }
 
+/// Where the guest's PDPTEs are not registers: reads them. False: the walk ends there, `result` says
+/// how.
+bool Core::read_pdpte(std::uint64_t linear, const mmu::AccessRequest& request,
+                      mmu::WalkResult& result) noexcept {
+    if (paging_.mode != mmu::PagingMode::pae || guest_ == nullptr || !guest_->walks_pdptes())
+        return true;
+    const mmu::PdpteLoad load =
+        mmu::load_pdptes(second_stage(), paging_.cr3, model_->physical_address_bits);
+    result.steps = load.steps;
+    if (load.fault.kind != mmu::NestedFaultKind::none) {
+        result.outcome = mmu::WalkOutcome::nested_fault;
+        result.nested = load.fault;
+        return false;
+    }
+    paging_.pdpte = pdptes_ = load.pdpte;
+    const std::uint64_t pdpte = load.pdpte[linear >> 30 & 3];
+    if (!mmu::pdpte_reserved_bits_set(pdpte, model_->physical_address_bits)) return true;
+    namespace e = mmu::paging::error_code;
+    result.outcome = mmu::WalkOutcome::page_fault;
+    result.linear = linear & 0xffffffff;
+    result.error_code = e::kPresent | e::kReserved;
+    if (request.access == mmu::Access::write) result.error_code |= e::kWrite;
+    if (request.user && !request.implicit_supervisor) result.error_code |= e::kUser;
+    if (request.access == mmu::Access::execute && (paging_.no_execute || paging_.smep))
+        result.error_code |= e::kInstruction;
+    return false;
+}
+
 mmu::WalkResult Core::walk(std::uint64_t linear, const mmu::AccessRequest& request) noexcept {
     paging_.cr3 = engine_->cr(3);
     if (paging_.smap) paging_.alignment_check = (engine_->rflags() & rflags::kAC) != 0;
-    const mmu::WalkResult result = mmu::walk(paging_, second_stage(), linear, request);
+    mmu::WalkResult result;
+    if (read_pdpte(linear, request, result))
+        result = mmu::walk(paging_, second_stage(), linear, request);
     counters_.walks++;
     const unsigned steps = result.steps.guest + result.steps.nested;
     counters_.walk_steps += steps;
@@ -465,7 +412,7 @@ bool Core::translate(std::uint64_t linear, engine::Access access, bool user,
             return false;
     }
     const std::uint64_t page = result.system_physical & ~std::uint64_t{0xfff};
-    const bool apic_page = guest_ == nullptr && is_apic_page(page);
+    const bool apic_page = (guest_ == nullptr || extension_ != nullptr) && is_apic_page(page);
     if (!ram_.contains(page, sim::kPageSize) || apic_page) {
         refusal_ = {Refusal::Kind::device, 0, page};
         return false;

@@ -216,11 +216,22 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     bool is_apic_page(std::uint64_t page) const noexcept;
     void handle_page_fault(const engine::Intercept& intercept);
     void run_assist();
-    bool has_deliverable_event();
     void shutdown();
     /// Looks at pending injections, interrupts, windows; true when the core may go on executing.
     bool process_events();
     bool process_one_event();
+    enum class Due : std::uint8_t {
+        nothing, injection, smi, nmi, interrupt, nmi_window, interrupt_window,
+    };
+    Due due_event() const;
+    bool awaits_event() const;
+    bool takes_nmi() const;
+    bool takes_interrupt(bool open) const;
+    bool process_nmi();
+    bool process_interrupt();
+    bool exits(ActionKind kind);
+    bool read_pdpte(std::uint64_t linear, const mmu::AccessRequest& request,
+                    mmu::WalkResult& result) noexcept;
 
     std::unique_ptr<engine::Engine> engine_;
     sim::Ram& ram_;

@@ -74,6 +74,7 @@ void Core::set_optional_intercepts(const engine::OptionalIntercepts& intercepts)
 
 /// SDM 3A 4.4.1. False: #GP(0).
 bool Core::load_pdptes(std::uint64_t cr3) {
+    if (guest_ != nullptr && guest_->walks_pdptes()) return true;
     const mmu::PdpteLoad load =
         mmu::load_pdptes(second_stage(), cr3, model_->physical_address_bits);
     if (load.reserved_bits_set) return false;

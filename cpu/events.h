@@ -38,6 +38,9 @@ struct Event {
     std::uint8_t instruction_length = 0;  ///< software events: RIP pushed is behind the instruction
     std::uint64_t address = 0;            ///< #PF: becomes CR2; #DB: the DR6 bits
 
+    bool is_exception() const noexcept {
+        return type == EventType::hardware_exception || type == EventType::software_exception;
+    }
     static Event fault(std::uint8_t vector, std::uint32_t error_code = 0) {
         return {EventType::hardware_exception, vector, cpu::has_error_code(vector), error_code, 0, 0};
     }
@@ -48,13 +51,13 @@ struct Event {
 
 /// What a guest does that a VMCS or VMCB may intercept.
 enum class ActionKind : std::uint8_t {
-    exception, external_interrupt, nmi, interrupt_window, nmi_window, triple_fault, init, sipi,
+    exception, external_interrupt, nmi, smi, interrupt_window, nmi_window, triple_fault, init, sipi,
     cpuid, hlt, pause, invd, wbinvd, invlpg, rdtsc, rdtscp, rdpmc, rdmsr, wrmsr, io,
     cr_read, cr_write, clts, lmsw, smsw, dr_read, dr_write, monitor, mwait, rsm,
     hypercall,       ///< VMCALL on Intel, VMMCALL on AMD
     vmx_instruction, ///< any other VMX or SVM instruction; `opcode` tells which
     gdtr_idtr_access, ldtr_tr_access, xsetbv, task_switch,
-    software_interrupt, iret, pushf, popf,
+    software_interrupt, icebp, iret, pushf, popf,
     nested_page_fault, preemption_timer,
 };
 
@@ -102,6 +105,15 @@ class GuestMode {
     virtual bool exits_on_interrupt() const noexcept = 0;
     /// An exit is due as soon as RFLAGS.IF is 1 and there is no shadow.
     virtual bool wants_interrupt_window() const noexcept = 0;
+    /// An exit, or a virtual NMI, is due as soon as NMIs are not blocked.
+    virtual bool wants_nmi_window() const noexcept { return false; }
+    /// The blocking of NMIs that the core keeps is that of virtual NMIs; physical ones exit.
+    virtual bool has_virtual_nmis() const noexcept { return false; }
+    /// Whether a physical interrupt that does not exit may now be delivered by the guest's IDT, where
+    /// the program of a bare machine is the host. `open`: RFLAGS.IF is 1 and there is no shadow.
+    virtual bool takes_interrupts(bool open) const noexcept { return open; }
+    /// PDPTEs of PAE paging are read at each walk, not at the load of CR3 (APM 2 15.25.10).
+    virtual bool walks_pdptes() const noexcept { return false; }
 };
 
 }  // namespace hvsim::cpu

@@ -171,12 +171,14 @@ void walk_ept(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& 
 // ---------------------------------------------------------------------------------------------
 // NPT (APM 2 15.25)
 
-NestedFault npt_fault(std::uint64_t gpa, const NestedRequest& request, std::uint64_t reason) {
+NestedFault npt_fault(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& request,
+                      std::uint64_t reason) {
     namespace e = npt::exitinfo1;
     // APM 2 15.25.6: accesses to guest tables are data writes, whatever the guest's access was.
     std::uint64_t information = e::kUser | reason;
     if (request.guest_table || request.access == Access::write) information |= e::kWrite;
-    if (!request.guest_table && request.access == Access::execute) information |= e::kInstruction;
+    if (!request.guest_table && request.access == Access::execute && stage.npt_tells_fetches)
+        information |= e::kInstruction;
     information |= request.guest_table ? e::kTableWalk : e::kFinalAccess;
     return {NestedFaultKind::npt_fault, gpa, information};
 }
@@ -202,7 +204,7 @@ void walk_npt(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& 
     const int levels = pae ? 3 : stage.npt_mode == NptMode::level5 ? 5 : 4;
     // An address wider than the tables translate has no mapping (APM 2 15.25.3).
     if ((gpa >> (pae ? 32 : 12 + 9 * levels)) != 0) {
-        out.fault = npt_fault(gpa, request, 0);
+        out.fault = npt_fault(stage, gpa, request, 0);
         return;
     }
 
@@ -219,11 +221,11 @@ void walk_npt(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& 
             table + (((gpa >> (12 + 9 * (level - 1))) & low_bits(9)) << 3);
         entry = read_entry(stage, address, steps);
         if (!paging::P::test(entry)) {
-            out.fault = npt_fault(gpa, request, 0);
+            out.fault = npt_fault(stage, gpa, request, 0);
             return;
         }
         if ((entry & npt_reserved(stage, entry, level)) != 0) {
-            out.fault = npt_fault(gpa, request, e::kPresent | e::kReserved);
+            out.fault = npt_fault(stage, gpa, request, e::kPresent | e::kReserved);
             return;
         }
         if (pae && level == 3) {  // A PDPTE of PAE paging has no rights and no A bit.
@@ -244,7 +246,7 @@ void walk_npt(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& 
     const bool write = request.guest_table || request.access == Access::write;
     const bool fetch = !request.guest_table && request.access == Access::execute;
     if (!user || (write && !writable) || (fetch && !executable)) {
-        out.fault = npt_fault(gpa, request, e::kPresent);
+        out.fault = npt_fault(stage, gpa, request, e::kPresent);
         return;
     }
     for (int i = 0; i + 1 < used; ++i)

@@ -32,6 +32,8 @@ struct SecondStage {
     // NPT only:
     NptMode npt_mode = NptMode::level4;
     bool npt_nx = true;  ///< the host's EFER.NXE at VMRUN
+    /// The host's EFER.NXE or CR4.SMEP: faults tell fetches from reads (APM 2 5.4).
+    bool npt_tells_fetches = true;
 
     NestedTlb* tlb = nullptr;  ///< not owned; nullptr = every translation is a walk
 };

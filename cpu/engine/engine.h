@@ -148,6 +148,7 @@ struct OptionalIntercepts {
     bool pause = false, pushf = false, popf = false, iret = false;
     bool descriptor_reads = false;  ///< SIDT, SGDT, SLDT, STR
     bool monitor_mwait = true;
+    bool native_msrs = false;  ///< also the MSRs that the library serves itself
     bool operator==(const OptionalIntercepts&) const = default;
 };
 

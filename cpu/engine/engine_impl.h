@@ -29,6 +29,7 @@ struct EngineGroup::Shared {
 /// Pages of the layer's own, the same in every engine: a VMCB with an MSR bitmap, and probe code.
 struct PrivatePages {
     PrivatePages();
+    void intercept_native_msrs(bool wanted);
     alignas(4096) std::array<std::uint8_t, kPrivateBytes> bytes{};
 };
 

@@ -59,14 +59,19 @@ PrivatePages::PrivatePages() {
     // msrpm_base_pa of the VMCB, APM 2 appendix B.
     const std::uint64_t bitmap = kMsrBitmap;
     std::memcpy(bytes.data() + 0x48, &bitmap, sizeof bitmap);
+    intercept_native_msrs(false);
+    bytes[kProbePage - kPrivateBase] = 0xee;  // OUT DX,AL
+}
+
+void PrivatePages::intercept_native_msrs(bool wanted) {
     // Two bits an MSR, read and write; [0, 0x2000) and from 0xc0000000 (APM 2 15.11).
     std::uint8_t* const map = bytes.data() + (kMsrBitmap - kPrivateBase);
     std::memset(map, 0xff, 0x1800);
+    if (wanted) return;
     for (const std::uint32_t msr : kNativeMsrs) {
         const std::uint32_t bit = msr < 0x2000 ? msr * 2 : (msr - 0xc0000000 + 0x2000) * 2;
         map[bit / 8] = static_cast<std::uint8_t>(map[bit / 8] & ~(3U << (bit % 8)));
     }
-    bytes[kProbePage - kPrivateBase] = 0xee;  // OUT DX,AL
 }
 
 bool Engine::is_native_msr(std::uint32_t msr) noexcept {
@@ -158,6 +163,8 @@ void Engine::Impl::enter_guest_mode() {
 }
 
 void Engine::Impl::set_intercepts(const OptionalIntercepts& intercepts) {
+    if (optional.native_msrs != intercepts.native_msrs)
+        private_pages->intercept_native_msrs(intercepts.native_msrs);
     optional = intercepts;
     std::uint64_t word = kPermanent;
     const auto add = [&word](bool wanted, InterceptCode code) {

@@ -1,0 +1,111 @@
+// What happens between two instructions: injected events, interrupts, NMIs, and what the controls of
+// a guest make due there.
+#include "cpu/core.h"
+#include "cpu/descriptor.h"
+
+namespace hvsim::cpu {
+
+/// An NMI that reaches the processor now: to the program, or as an exit of its guest.
+bool Core::takes_nmi() const {
+    if (guest_ != nullptr && extension_ == nullptr) return guest_->exits_on_interrupt();
+    if (guest_ != nullptr && guest_->has_virtual_nmis()) return true;
+    return !nmi_blocked() && !interrupt_shadow();
+}
+
+/// Likewise for a maskable interrupt. A guest of modelled host software never has it delivered.
+bool Core::takes_interrupt(bool open) const {
+    if (guest_ == nullptr) return open;
+    return guest_->exits_on_interrupt() ||
+           (extension_ != nullptr && guest_->takes_interrupts(open));
+}
+
+/// What is due at this boundary, in the order of priorities (SDM 3A 6.9; APM 2 8.5).
+Core::Due Core::due_event() const {
+    if (injection_pending_) return Due::injection;
+    if (extension_ != nullptr && extension_->holds_events()) return Due::nothing;
+    const bool open = (rflags() & rflags::kIF) != 0 && !interrupt_shadow();
+    if (apic_ != nullptr) {
+        if (extension_ != nullptr && apic_->has_smi_pending()) return Due::smi;
+        if (apic_->has_nmi_pending() && takes_nmi()) return Due::nmi;
+        if (apic_->highest_pending() && takes_interrupt(open)) return Due::interrupt;
+    }
+    if (guest_ == nullptr) return Due::nothing;
+    if (guest_->wants_nmi_window() && !nmi_blocked() && !interrupt_shadow()) return Due::nmi_window;
+    if (guest_->wants_interrupt_window() && open) return Due::interrupt_window;
+    return Due::nothing;
+}
+
+/// Something waits that is not due yet: the next block boundary may be the one.
+bool Core::awaits_event() const {
+    if (extension_ != nullptr && extension_->holds_events()) return false;  // its end asks again
+    if (apic_ != nullptr && (apic_->highest_pending() || apic_->has_nmi_pending())) return true;
+    return guest_ != nullptr && (guest_->wants_interrupt_window() || guest_->wants_nmi_window());
+}
+
+bool Core::exits(ActionKind kind) {
+    Action action;
+    action.kind = kind;
+    return exits(action);
+}
+
+bool Core::process_one_event() {
+    switch (due_event()) {
+        case Due::nothing: return false;
+        case Due::injection:
+            injection_pending_ = false;
+            activity_ = ActivityState::active;
+            counters_.injections++;
+            deliver(injection_, false);
+            return true;
+        case Due::smi:
+            // DEVIATION: there is no system-management mode: an SMI that does not exit is lost.
+            if (!exits(ActionKind::smi)) apic_->take_smi();
+            return true;
+        case Due::nmi: return process_nmi();
+        case Due::interrupt: return process_interrupt();
+        case Due::nmi_window: return exits(ActionKind::nmi_window);
+        case Due::interrupt_window: return exits(ActionKind::interrupt_window);
+    }
+    return false;
+}
+
+bool Core::process_nmi() {
+    if (guest_ != nullptr) {
+        if (exits(ActionKind::nmi)) return true;
+        if (extension_ == nullptr) return false;
+    }
+    apic_->nmi_unblocked();
+    apic_->take_nmi();
+    activity_ = ActivityState::active;
+    set_nmi_blocked(true);
+    deliver({EventType::nmi, kNmi, false, 0, 0, 0});
+    return true;
+}
+
+bool Core::process_interrupt() {
+    if (guest_ != nullptr && guest_->exits_on_interrupt())
+        return exits(ActionKind::external_interrupt);
+    const std::uint8_t vector = apic_->acknowledge(now());
+    recorder_.record(sim::EventKind::kInterruptAccepted, now(), subject_, vector,
+                     static_cast<std::uint64_t>(apic_->cause(vector)));
+    activity_ = ActivityState::active;
+    counters_.interrupts++;
+    charge(timing_.interrupt_delivery);
+    deliver({EventType::external_interrupt, vector, false, 0, 0, 0});
+    return true;
+}
+
+bool Core::process_events() {
+    advance_apic();
+    while (!stop_requested_ && !left_guest_)
+        if (!process_one_event()) break;
+    if (stop_requested_ || left_guest_) return false;
+    if (activity_ != ActivityState::active) {
+        stop_ = activity_ == ActivityState::shutdown ? CoreStop::shutdown : CoreStop::halted;
+        return false;
+    }
+    poll_ = awaits_event();
+    return true;
+}
+
+}  // namespace hvsim::cpu
