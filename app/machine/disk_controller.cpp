@@ -24,7 +24,7 @@ DiskController::DiskController(Board& board)
     : board_(board),
       dma_("nvme_dma", board.time),
       msi_window_(board.msi_decoder),
-      msi_target_("msi_window", msi_window_, board.time, board.scenario.timing.interrupt_msi) {
+      msi_target_("msi_window", msi_window_, board.time) {
     const Scenario& scenario = board.scenario;
     namespaces_.resize(scenario.vms.size());
     for (std::size_t vm = 0; vm < scenario.vms.size(); ++vm)

@@ -10,17 +10,34 @@ void InterruptBus::set_apics(std::vector<apic::LocalApic*> apics) {
 
 void InterruptBus::send(const apic::InterruptMessage& message, apic::InterruptSource source,
                         sim::Time now) {
-    SIM_ASSERT(router_ != nullptr);
     const bool from_processor = source.kind == apic::InterruptSource::Kind::processor;
-    const sim::Time arrival = from_processor ? now + ipi_latency_ : now;
-    recorder_.record(from_processor ? sim::EventKind::kIpi : sim::EventKind::kInterrupt, now, {},
-                     message.vector, from_processor ? static_cast<std::uint64_t>(message.delivery_mode)
-                                                    : source.id,
-                     from_processor ? message.destination : 0);
-    router_->resolve(message, source, targets_);
+    if (from_processor)
+        recorder_.record(sim::EventKind::kIpi, now, {}, message.vector,
+                         static_cast<std::uint64_t>(message.delivery_mode), message.destination);
+    const sim::Time arrival = now + (from_processor ? latencies_.ipi : latencies_.msi);
+    under_way_.emplace(Arrival{arrival, sent_++}, Message{message, source});
+    if (on_departure) on_departure();
+}
+
+void InterruptBus::advance_to(sim::Time now) {
+    while (next_deadline() <= now && !under_way_.empty()) {
+        const auto first = under_way_.extract(under_way_.begin());
+        arrive(first.mapped(), first.key().first);
+    }
+}
+
+/// The local APICs' state at the arrival decides who takes the message.
+void InterruptBus::arrive(const Message& message, sim::Time at) {
+    SIM_ASSERT(router_ != nullptr);
+    if (message.source.kind != apic::InterruptSource::Kind::processor)
+        recorder_.record(sim::EventKind::kInterrupt, at, {}, message.message.vector,
+                         message.source.id);
+    router_->resolve(message.message, message.source, targets_);
+    apic::InterruptMessage arriving = message.message;
+    arriving.cause = apic::cause_of(message.source);
     for (const std::uint32_t target : targets_) {
-        router_->at(target).accept(message, arrival);
-        if (on_arrival) on_arrival(target, arrival);
+        router_->at(target).accept(arriving, at);
+        if (on_arrival) on_arrival(target, at);
     }
 }
 

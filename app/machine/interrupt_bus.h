@@ -1,24 +1,38 @@
 #pragma once
 // Brings interrupt messages to the local APICs of the host and tells their processors.
 #include <functional>
+#include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "apic/interrupt_router.h"
 #include "apic/io_apic.h"
 #include "devices/interrupt_line.h"
 #include "devices/register_device.h"
+#include "sim/clocked.h"
 #include "sim/recorder.h"
 
 namespace hvsim::app {
 
-class InterruptBus final : public apic::InterruptFabric, public apic::EoiSink {
+/// How long a message is under way, by who sent it.
+struct InterruptLatencies {
+    sim::Duration ipi = 0;
+    sim::Duration msi = 0;  ///< of a device or I/O APIC
+};
+
+/// A message is under way from the time at which it is sent (annotated delay included) until it
+/// arrives; before that no local APIC knows of it. Messages arrive in the order of their times,
+/// those of one time in the order in which they were sent.
+class InterruptBus final : public apic::InterruptFabric, public apic::EoiSink, public sim::Clocked {
   public:
-    explicit InterruptBus(sim::Recorder& recorder, sim::Duration ipi_latency)
-        : recorder_(recorder), ipi_latency_(ipi_latency) {}
+    InterruptBus(sim::Recorder& recorder, const InterruptLatencies& latencies)
+        : recorder_(recorder), latencies_(latencies) {}
 
     void set_apics(std::vector<apic::LocalApic*> apics);
     void add_io_apic(apic::IoApic& io_apic) { io_apics_.push_back(&io_apic); }
+    /// Told of every message that sets out: next_deadline() may be earlier than before.
+    std::function<void()> on_departure;
     /// Told of every message a local APIC took: processor number and arrival time.
     std::function<void(std::size_t, sim::Time)> on_arrival;
 
@@ -26,11 +40,25 @@ class InterruptBus final : public apic::InterruptFabric, public apic::EoiSink {
               sim::Time now) override;
     void broadcast_eoi(std::uint8_t vector, sim::Time now) override;
 
+    sim::Time next_deadline() const noexcept override {
+        return under_way_.empty() ? sim::kNever : under_way_.begin()->first.first;
+    }
+    void advance_to(sim::Time now) override;
+
   private:
+    struct Message {
+        apic::InterruptMessage message;
+        apic::InterruptSource source;
+    };
+    using Arrival = std::pair<sim::Time, std::uint64_t>;  // then order of sending
+    void arrive(const Message& message, sim::Time at);
+
     sim::Recorder& recorder_;
-    sim::Duration ipi_latency_;
+    InterruptLatencies latencies_;
     std::unique_ptr<apic::InterruptRouter> router_;
     std::vector<apic::IoApic*> io_apics_;
+    std::map<Arrival, Message> under_way_;
+    std::uint64_t sent_ = 0;
     std::vector<std::uint32_t> targets_;
 };
 

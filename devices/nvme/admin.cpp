@@ -99,6 +99,9 @@ NvmeController::Outcome NvmeController::delete_completion_queue(const Command& c
         return {status::kInvalidQueueIdentifier};
     for (const SubmissionQueue& queue : submission_)
         if (queue.exists() && queue.completion == id) return {status::kInvalidQueueDeletion};
+    for (const Completion& dropped : completion_[id].waiting)
+        if (!dropped.pending.id_conflict)
+            ids_.erase({dropped.pending.queue, dropped.pending.command.id()});
     waiting_ -= completion_[id].waiting.size();
     completion_[id] = {};
     return {};
@@ -120,6 +123,12 @@ NvmeController::Outcome NvmeController::delete_submission_queue(const Command& c
             ++at;
         }
     }
+    // Nothing of the queue comes after the deletion: what was executed ends now.
+    std::deque<Completion>& waiting = completion_[submission_[id].completion].waiting;
+    for (Completion& completion : waiting)
+        if (completion.pending.queue == id) completion.due = std::min(completion.due, now);
+    std::stable_sort(waiting.begin(), waiting.end(),
+                     [](const Completion& a, const Completion& b) { return a.due < b.due; });
     for (const auto& [order, pending] : aborted)
         complete(pending, {status::kAbortedSqDeletion}, now);
     submission_[id] = {};

@@ -233,7 +233,7 @@ void NvmeController::ring_doorbell(std::uint64_t index, std::uint32_t value, sim
             report_doorbell_error(spec::kInvalidDoorbellValue, now);
             return;
         }
-        post(static_cast<std::uint16_t>(queue), now);
+        post(completion_[queue], now);
     } else {
         if (value >= submission_[queue].size) {
             report_doorbell_error(spec::kInvalidDoorbellValue, now);
@@ -262,19 +262,22 @@ void NvmeController::report_doorbell_error(std::uint8_t information, sim::Time n
     async_events_.push_back(spec::kAsyncErrorType | std::uint32_t{information} << 8 |
                             std::uint32_t{spec::kErrorLog} << 16);
     deliver_async_events(now);
+    post_all(now);
     send_interrupts();
 }
 
 sim::Time NvmeController::next_deadline() const noexcept {
-    return in_flight_.empty() ? sim::kNever : in_flight_.begin()->first.first;
+    const sim::Time command = in_flight_.empty() ? sim::kNever : in_flight_.begin()->first.first;
+    return std::min(command, next_entry());
 }
 
 void NvmeController::advance_to(sim::Time now) {
     busy_ = true;
-    while (next_deadline() <= now && !in_flight_.empty()) {
-        const sim::Time due = next_deadline();
-        const Pending pending = in_flight_.extract(in_flight_.begin()).mapped();
-        execute(pending, due);
+    for (sim::Time due = next_deadline(); due <= now && due != sim::kNever; due = next_deadline()) {
+        if (!in_flight_.empty() && in_flight_.begin()->first.first == due)
+            execute(in_flight_.extract(in_flight_.begin()).mapped(), due);
+        else
+            post_all(due);
         fetch_commands(due);
         if (next_deadline() != due) send_interrupts();
     }

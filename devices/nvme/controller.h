@@ -4,9 +4,9 @@
 //
 // Time. A command is taken from its queue when the doorbell is rung (or as soon as fewer than
 // `outstanding` are under way) and completes at a deadline that its kind, its size and what is
-// under way set. At the deadline, in this order: it is checked and executed, its data moves, its
-// completion entry is written, its interrupt is sent; the time that the IOMMU adds to those is
-// added on top.
+// under way set. At the deadline it is checked and executed and its data moves. The completion
+// entry is written when the time that the IOMMU and memory take for that is over, and the interrupt
+// is sent when the entry's own time is over: nobody learns of a transfer that is still going on.
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -62,12 +62,24 @@ class NvmeController final : public RegisterDevice,
         std::uint16_t completion = 0;
         bool exists() const noexcept { return size != 0; }
     };
+    /// A command under way.
+    struct Pending {
+        spec::Command command;
+        std::uint16_t queue = 0;
+        sim::Time taken = 0;
+        bool id_conflict = false;
+    };
+    struct Outcome {
+        spec::Status status;
+        std::uint32_t result = 0;
+        bool held = false;  ///< an Async Event Request: it completes some other time
+    };
+    /// An executed command whose entry is not written yet.
     struct Completion {
-        std::uint32_t result;
-        std::uint16_t head;  ///< of the submission queue
-        std::uint16_t queue;
-        std::uint16_t command;
-        std::uint16_t status_field;
+        sim::Time due = 0;
+        Pending pending;
+        Outcome outcome;
+        std::uint16_t head = 0;  ///< of the submission queue
     };
     struct CompletionQueue {
         std::uint64_t base = 0;
@@ -77,23 +89,11 @@ class NvmeController final : public RegisterDevice,
         bool phase = true;
         bool interrupts = false;
         std::uint16_t vector = 0;
-        std::deque<Completion> waiting;  ///< the host has not made room for them yet
+        std::deque<Completion> waiting;  ///< by `due`; those that are due wait for room
         bool exists() const noexcept { return size != 0; }
         bool full() const noexcept { return (tail + 1) % size == head; }
     };
-    /// A command under way.
-    struct Pending {
-        spec::Command command;
-        std::uint16_t queue = 0;
-        sim::Time taken = 0;
-        bool id_conflict = false;
-    };
     using Deadline = std::pair<sim::Time, std::uint64_t>;  // then order of taking
-    struct Outcome {
-        spec::Status status;
-        std::uint32_t result = 0;
-        bool held = false;  ///< an Async Event Request: it completes some other time
-    };
     /// Feature values that Set Features changes (5.21.1), as after reset.
     struct Features {
         std::uint32_t arbitration = 0;
@@ -133,7 +133,11 @@ class NvmeController final : public RegisterDevice,
     sim::Time deadline_of(const Pending& pending, sim::Time start);
     void complete(const Pending& pending, const Outcome& outcome, sim::Time now);
     void record_completion(const Pending& pending, const Outcome& outcome, sim::Time now);
-    void post(std::uint16_t completion_queue, sim::Time now);
+    sim::Time next_entry() const noexcept;
+    void post(CompletionQueue& queue, sim::Time now);
+    void post_all(sim::Time now);
+    bool write_entry(CompletionQueue& queue, const Completion& completion, sim::Time now,
+                     sim::Duration& delay);
     void send_interrupts();
     void execute(const Pending& pending, sim::Time now);
 

@@ -92,16 +92,15 @@ void NvmeController::execute(const Pending& pending, sim::Time now) {
     if (!outcome.held) complete(pending, outcome, now + dma.delay);
 }
 
+/// The command is over at `now`; from then on its completion entry can be written.
 void NvmeController::complete(const Pending& pending, const Outcome& outcome, sim::Time now) {
-    // A command that conflicted never owned its identifier.
-    if (!pending.id_conflict) ids_.erase({pending.queue, pending.command.id()});
-    record_completion(pending, outcome, now);
     const SubmissionQueue& from = submission_[pending.queue];
-    completion_[from.completion].waiting.push_back(
-        {outcome.result, static_cast<std::uint16_t>(from.head), pending.queue, pending.command.id(),
-         outcome.status.field()});
+    std::deque<Completion>& waiting = completion_[from.completion].waiting;
+    const auto later = std::upper_bound(
+        waiting.begin(), waiting.end(), now,
+        [](sim::Time time, const Completion& completion) { return time < completion.due; });
+    waiting.insert(later, {now, pending, outcome, static_cast<std::uint16_t>(from.head)});
     ++waiting_;
-    post(from.completion, now);
 }
 
 void NvmeController::record_completion(const Pending& pending, const Outcome& outcome,
@@ -139,31 +138,57 @@ void NvmeController::record_completion(const Pending& pending, const Outcome& ou
     if (errors_.size() > kErrorLogEntries) errors_.pop_back();
 }
 
-// Writes completion entries (4.6) while the queue has room.
-void NvmeController::post(std::uint16_t completion_queue, sim::Time now) {
-    CompletionQueue& queue = completion_[completion_queue];
+/// When a completion entry can be written next.
+sim::Time NvmeController::next_entry() const noexcept {
+    sim::Time next = sim::kNever;
+    if (waiting_ == 0 || fatal_status_) return next;
+    for (const CompletionQueue& queue : completion_)
+        if (!queue.waiting.empty() && !queue.full()) next = std::min(next, queue.waiting[0].due);
+    return next;
+}
+
+// Writes the completion entries (4.6) that are due while the queue has room.
+void NvmeController::post(CompletionQueue& queue, sim::Time now) {
     sim::Duration delay = 0;
-    while (!queue.waiting.empty() && !queue.full() && !fatal_status_) {
+    while (!queue.waiting.empty() && queue.waiting[0].due <= now && !queue.full() &&
+           !fatal_status_) {
         const Completion completion = queue.waiting.front();
         queue.waiting.pop_front();
         --waiting_;
-        std::array<std::uint8_t, spec::kCompletionSize> entry{};
-        store_le<std::uint32_t>(entry, 0, completion.result);
-        store_le<std::uint16_t>(entry, 8, completion.head);
-        store_le<std::uint16_t>(entry, 10, completion.queue);
-        store_le<std::uint16_t>(entry, 12, completion.command);
-        store_le<std::uint16_t>(
-            entry, 14, static_cast<std::uint16_t>(completion.status_field << 1 | queue.phase));
-        if (!dma_.write(queue.base + queue.tail * spec::kCompletionSize, entry, now, delay)) {
+        const Pending& pending = completion.pending;
+        // A command that conflicted never owned its identifier.
+        if (!pending.id_conflict) ids_.erase({pending.queue, pending.command.id()});
+        record_completion(pending, completion.outcome, now);
+        if (!write_entry(queue, completion, now, delay)) {
             fatal();
             return;
         }
-        queue.tail = (queue.tail + 1) % queue.size;
-        if (queue.tail == 0) queue.phase = !queue.phase;
         if (!queue.interrupts) continue;
         sim::Time& due = interrupt_due_[queue.vector];
         due = due == sim::kNever ? now + delay : std::max(due, now + delay);
     }
+}
+
+void NvmeController::post_all(sim::Time now) {
+    for (CompletionQueue& queue : completion_) post(queue, now);
+}
+
+/// False: the entry's page was refused.
+bool NvmeController::write_entry(CompletionQueue& queue, const Completion& completion,
+                                 sim::Time now, sim::Duration& delay) {
+    std::array<std::uint8_t, spec::kCompletionSize> entry{};
+    store_le<std::uint32_t>(entry, 0, completion.outcome.result);
+    store_le<std::uint16_t>(entry, 8, completion.head);
+    store_le<std::uint16_t>(entry, 10, completion.pending.queue);
+    store_le<std::uint16_t>(entry, 12, completion.pending.command.id());
+    store_le<std::uint16_t>(
+        entry, 14,
+        static_cast<std::uint16_t>(completion.outcome.status.field() << 1 | queue.phase));
+    if (!dma_.write(queue.base + queue.tail * spec::kCompletionSize, entry, now, delay))
+        return false;
+    queue.tail = (queue.tail + 1) % queue.size;
+    if (queue.tail == 0) queue.phase = !queue.phase;
+    return true;
 }
 
 // One message per vector for all that completed at one deadline, after the last of their entries;

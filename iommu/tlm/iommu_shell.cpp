@@ -137,8 +137,9 @@ void IommuShell::interrupt(SourceId source, tlm::tlm_generic_payload& payload,
     }
     std::uint32_t data = 0;
     std::memcpy(&data, payload.get_data_ptr(), sizeof data);
-    // A blocked request is no error for the device: it was a posted write.
-    delay += to_sc_time(costs_.interrupt_remap + costs_.interrupt_msi);
+    // A blocked request is no error for the device: it was a posted write. From here on the way to
+    // the local APIC is the fabric's.
+    delay += to_sc_time(costs_.interrupt_remap);
     remapper_.write_msi({payload.get_address(), data},
                         {apic::InterruptSource::Kind::device, source}, time_at(delay));
     payload.set_response_status(tlm::TLM_OK_RESPONSE);

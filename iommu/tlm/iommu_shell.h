@@ -27,7 +27,7 @@ class IommuShell : public sc_core::sc_module {
     tlm_utils::simple_target_socket<IommuShell> registers{"registers"};
 
     /// Nothing is owned. `time_at_zero`: virtual time at SystemC's time zero (nonzero in a restored
-    /// run). `costs`: iotlb_miss, io_walk_step, dma_page, iommu_invalidate, remap, msi and mmio.
+    /// run). `costs`: iotlb_miss, io_walk_step, dma_page, iommu_invalidate, remap and mmio.
     IommuShell(const sc_core::sc_module_name& name, DmaRemapper& remapper,
                const sim::Time& time_at_zero, const sim::TimingProfile& costs);
 

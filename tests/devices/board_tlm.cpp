@@ -412,8 +412,12 @@ TEST_CASE("plain modules on both sides of the disk see all it does") {
     // The queue entry was fetched through memory, which takes 50 ps.
     CHECK(due == rung + 50 + devices::nvme::NvmeConfig{}.admin_latency);
     b.nvme.advance_to(due);
-
     const auto& seen = b.dma_monitor.seen;
+    REQUIRE(seen.size() == 2);  // no completion entry before the data's 70 ps are over
+    CHECK(b.nvme.next_deadline() == due + 70);
+    b.nvme.advance_to(due + 69);
+    CHECK(seen.size() == 2);
+    b.nvme.advance_to(due + 70);
     REQUIRE(seen.size() == 4);
     CHECK(seen[0].command == tlm::TLM_READ_COMMAND);
     CHECK(seen[0].address == 0x100000);

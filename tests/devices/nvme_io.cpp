@@ -359,6 +359,60 @@ TEST_CASE("what the DMA path takes is added behind the deadline") {
     CHECK(b.controller.latencies().greatest() == 1000 + 8192 + 20);
 }
 
+// The entry does not come before the data; what is over meanwhile does not wait for it.
+TEST_CASE("completion entries are written when the data has moved, in the order of that") {
+    NvmeConfig config = Bench::quick();
+    config.read_latency = 1000;
+    config.flush_latency = 9187;
+    config.bandwidth = 1'000'000'000'000;
+    Ready b(config);
+    b.dma.cost = 10;
+    b.now = 5000;
+    const std::uint16_t read = b.put(1, Bench::io(kRead, 0, 16, kData, kData + 4096));
+    const std::uint16_t flush = b.put(1, Bench::command(kFlush, 1));
+    b.ring(1);
+    const auto entry_at = [&b](sim::Time time) {
+        b.controller.advance_to(b.now = time);
+        return b.take(1, false);
+    };
+    // The read: fetched at 5010, 9192 to its deadline, then two pages of 10 each.
+    CHECK(b.controller.next_deadline() == 14202);
+    CHECK(!entry_at(14202).came);
+    CHECK(b.controller.outstanding() == 2);
+    CHECK(b.controller.next_deadline() == 14207);
+    CHECK(entry_at(14207).command == flush);
+    CHECK(b.controller.outstanding() == 1);
+    CHECK(b.controller.next_deadline() == 14222);
+    CHECK(!entry_at(14221).came);
+    CHECK(entry_at(14222).command == read);
+    CHECK(b.controller.outstanding() == 0);
+    CHECK(b.controller.next_deadline() == sim::kNever);
+}
+
+TEST_CASE("deleting a submission queue ends what waits for its data's time") {
+    NvmeConfig config = Bench::quick();
+    config.admin_latency = 5;
+    Ready b(config);
+    b.dma.cost = 1000;
+    b.put(1, Bench::io(kRead, 0, 16, kData, kData + 4096));
+    b.ring(1);
+    b.controller.advance_to(b.now = b.controller.next_deadline());  // its data moves
+    CHECK(!b.take(1).came);
+    spec::Command remove = Bench::command(0);
+    remove.dword[10] = 1;
+    b.put(0, remove);
+    b.ring(0);
+    const sim::Time due = b.controller.next_deadline();
+    CHECK(due == b.now + 1000 + 5);
+    b.controller.advance_to(b.now = due);
+    const Answer answer = b.take(1);
+    CHECK(answer.came);
+    CHECK(answer.status == 0);
+    CHECK(b.take(0).came);
+    b.run();
+    CHECK(!b.take(1).came);
+}
+
 TEST_CASE("events and the latency statistics") {
     struct Keep final : sim::EventSink {
         std::vector<sim::Event> events;

@@ -56,7 +56,6 @@ sim::TimingProfile costs() {
     profile.memory_dma_page = 100;
     profile.memory_iommu_invalidate = 5;
     profile.interrupt_remap = 20;
-    profile.interrupt_msi = 3;
     profile.device_mmio = 1;
     return profile;
 }
@@ -159,11 +158,11 @@ TEST_CASE("an IOMMU between two devices, memory and a processor") {
     const std::uint64_t msi = Fixture::request(9).address;
     answer = b.access(b.disk, tlm::TLM_WRITE_COMMAND, msi, &data, 4);
     CHECK(answer.status == tlm::TLM_OK_RESPONSE);
-    CHECK(answer.delay == 23);
+    CHECK(answer.delay == 20);
     REQUIRE(f.fabric.sent.size() == 1);
     CHECK(f.fabric.sent[0].message.vector == 0x71);
     CHECK(f.fabric.sent[0].source.id == Fixture::kSource);
-    CHECK(f.fabric.sent[0].time == 1'000'000 + 50 + 23);
+    CHECK(f.fabric.sent[0].time == 1'000'000 + 50 + 20);
     CHECK(b.access(b.stranger, tlm::TLM_WRITE_COMMAND, msi, &data, 4).status ==
           tlm::TLM_OK_RESPONSE);  // blocked without the device's knowledge
     CHECK(f.fabric.sent.size() == 1);
