@@ -65,6 +65,7 @@ void Core::update_limit() noexcept {
     const sim::Time current = base_ + bytes * ps_per_byte_;
     sim::Time target = deadline_;
     if (apic_ != nullptr) target = std::min(target, apic_->next_deadline());
+    if (extension_ != nullptr) target = std::min(target, guest_deadline());
     if (poll_ || current >= target) {
         engine_->set_limit(bytes);
     } else if (target == sim::kNever) {
@@ -127,9 +128,10 @@ CoreStop Core::run(sim::Time now, sim::Time deadline) {
             result = CoreStop::deadline;
             break;
         }
-        if (assist_handler_ != nullptr) run_assist();
+        prepare_instruction();
         update_limit();
         engine_->run();
+        pass_boundary();
         if (stop_requested_ || left_guest_) {
             result = stop_;
             break;
@@ -140,6 +142,7 @@ CoreStop Core::run(sim::Time now, sim::Time deadline) {
 }
 
 void Core::on_limit() {
+    pass_boundary();
     if (stop_requested_ || left_guest_ || now() >= deadline_) return;
     advance_apic();
     if (poll_) {
@@ -251,11 +254,13 @@ void Core::deliver(Event event, bool intercept_it) {
 void Core::on_intercept(const engine::Intercept& intercept) {
     if (intercept.code == engine::InterceptCode::page_fault) handle_page_fault(intercept);
     else Instructions(*this).handle(intercept);
+    // An access that a handler serves has yet to happen.
+    if (assist_handler_ == nullptr) pass_boundary();
     if (!process_events()) {
         engine_->request_stop();
         return;
     }
-    if (assist_handler_ != nullptr) run_assist();
+    prepare_instruction();
     update_limit();
 }
 

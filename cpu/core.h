@@ -76,6 +76,10 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     /// A start-up IPI was taken: starts there, unless the extension makes an exit of it.
     void on_sipi(std::uint8_t vector);
     GuestMode* guest_mode() noexcept { return guest_; }
+    /// When the guest's controls want attention, also of a core that waits.
+    sim::Time guest_deadline() const noexcept;
+    /// Delivers an interrupt, acknowledged already, through the IDT.
+    void deliver_interrupt(std::uint8_t vector);
     /// The core runs as a guest under `mode` (nullptr: outside a guest).
     void set_guest_mode(GuestMode* mode) noexcept override;
     /// Delivers `event` through the guest's IDT at the next instruction boundary (VM-entry
@@ -220,8 +224,11 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     /// Looks at pending injections, interrupts, windows; true when the core may go on executing.
     bool process_events();
     bool process_one_event();
+    void prepare_instruction();
+    void pass_boundary();
     enum class Due : std::uint8_t {
-        nothing, injection, smi, nmi, interrupt, nmi_window, interrupt_window,
+        nothing, injection, smi, guest_before_nmi, nmi, guest_before_interrupts, interrupt, nmi_window,
+        interrupt_window, guest_after_interrupts,
     };
     Due due_event() const;
     bool awaits_event() const;
@@ -277,6 +284,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     } refusal_;
     mmu::NestedFault nested_fault_;
 
+    bool stepping_ = false;  // one instruction runs alone (GuestMode::wants_step)
     engine::MmioHandler* assist_handler_ = nullptr;
     std::uint64_t assist_physical_ = 0, assist_linear_ = 0;
     Counters counters_;

@@ -22,16 +22,24 @@ bool Core::takes_interrupt(bool open) const {
 /// What is due at this boundary, in the order of priorities (SDM 3A 6.9; APM 2 8.5).
 Core::Due Core::due_event() const {
     if (injection_pending_) return Due::injection;
+    const bool own = extension_ != nullptr && guest_ != nullptr;
+    if (own && guest_->has_due(DueOrder::before_nmi)) return Due::guest_before_nmi;
     if (extension_ != nullptr && extension_->holds_events()) return Due::nothing;
+    if (own && activity_ == ActivityState::wait_for_sipi) return Due::nothing;
     const bool open = (rflags() & rflags::kIF) != 0 && !interrupt_shadow();
     if (apic_ != nullptr) {
         if (extension_ != nullptr && apic_->has_smi_pending()) return Due::smi;
         if (apic_->has_nmi_pending() && takes_nmi()) return Due::nmi;
+    }
+    if (own && activity_ == ActivityState::shutdown) return Due::nothing;
+    if (own && guest_->has_due(DueOrder::before_interrupts)) return Due::guest_before_interrupts;
+    if (apic_ != nullptr) {
         if (apic_->highest_pending() && takes_interrupt(open)) return Due::interrupt;
     }
     if (guest_ == nullptr) return Due::nothing;
     if (guest_->wants_nmi_window() && !nmi_blocked() && !interrupt_shadow()) return Due::nmi_window;
     if (guest_->wants_interrupt_window() && open) return Due::interrupt_window;
+    if (own && guest_->has_due(DueOrder::after_interrupts)) return Due::guest_after_interrupts;
     return Due::nothing;
 }
 
@@ -39,7 +47,8 @@ Core::Due Core::due_event() const {
 bool Core::awaits_event() const {
     if (extension_ != nullptr && extension_->holds_events()) return false;  // its end asks again
     if (apic_ != nullptr && (apic_->highest_pending() || apic_->has_nmi_pending())) return true;
-    return guest_ != nullptr && (guest_->wants_interrupt_window() || guest_->wants_nmi_window());
+    return guest_ != nullptr && (guest_->wants_interrupt_window() || guest_->wants_nmi_window() ||
+                                 guest_->watches_boundaries());
 }
 
 bool Core::exits(ActionKind kind) {
@@ -56,15 +65,23 @@ bool Core::process_one_event() {
             activity_ = ActivityState::active;
             counters_.injections++;
             deliver(injection_, false);
+            if (guest_ != nullptr) guest_->boundary_passed();
             return true;
         case Due::smi:
             // DEVIATION: there is no system-management mode: an SMI that does not exit is lost.
             if (!exits(ActionKind::smi)) apic_->take_smi();
             return true;
+        case Due::guest_before_nmi: guest_->take_due(DueOrder::before_nmi); return true;
         case Due::nmi: return process_nmi();
+        case Due::guest_before_interrupts:
+            guest_->take_due(DueOrder::before_interrupts);
+            return true;
         case Due::interrupt: return process_interrupt();
         case Due::nmi_window: return exits(ActionKind::nmi_window);
         case Due::interrupt_window: return exits(ActionKind::interrupt_window);
+        case Due::guest_after_interrupts:
+            guest_->take_due(DueOrder::after_interrupts);
+            return true;
     }
     return false;
 }
@@ -85,14 +102,42 @@ bool Core::process_nmi() {
 bool Core::process_interrupt() {
     if (guest_ != nullptr && guest_->exits_on_interrupt())
         return exits(ActionKind::external_interrupt);
-    const std::uint8_t vector = apic_->acknowledge(now());
+    deliver_interrupt(apic_->acknowledge(now()));
+    return true;
+}
+
+void Core::deliver_interrupt(std::uint8_t vector) {
     recorder_.record(sim::EventKind::kInterruptAccepted, now(), subject_, vector,
                      static_cast<std::uint64_t>(apic_->cause(vector)));
     activity_ = ActivityState::active;
     counters_.interrupts++;
     charge(timing_.interrupt_delivery);
     deliver({EventType::external_interrupt, vector, false, 0, 0, 0});
-    return true;
+}
+
+// --- single instructions ---
+
+/// What the next instruction needs: a page served by a handler, or to be the only one.
+void Core::prepare_instruction() {
+    const bool assisted = assist_handler_ != nullptr;
+    if (assisted) run_assist();
+    if (extension_ == nullptr || guest_ == nullptr || !guest_->wants_step()) return;
+    // A page that no access can name: its address is not canonical.
+    constexpr std::uint64_t kNowhere = std::uint64_t{1} << 62;
+    if (!assisted) engine_->run_assisted(kNowhere, 0, *this);
+    stepping_ = true;
+    poll_ = true;
+}
+
+/// An instruction has completed, or an event was delivered instead.
+void Core::pass_boundary() {
+    if (!stepping_) return;
+    stepping_ = false;
+    if (guest_ != nullptr) guest_->boundary_passed();
+}
+
+sim::Time Core::guest_deadline() const noexcept {
+    return guest_ != nullptr ? guest_->next_deadline() : sim::kNever;
 }
 
 bool Core::process_events() {
@@ -101,7 +146,9 @@ bool Core::process_events() {
         if (!process_one_event()) break;
     if (stop_requested_ || left_guest_) return false;
     if (activity_ != ActivityState::active) {
-        stop_ = activity_ == ActivityState::shutdown ? CoreStop::shutdown : CoreStop::halted;
+        // A guest in the shutdown state can still exit.
+        stop_ = activity_ == ActivityState::shutdown && guest_ == nullptr ? CoreStop::shutdown
+                                                                          : CoreStop::halted;
         return false;
     }
     poll_ = awaits_event();

@@ -82,6 +82,9 @@ struct Action {
     const mmu::NestedFault* fault = nullptr;  ///< nested_page_fault
 };
 
+/// When something that a guest's controls make due comes, among the core's own events.
+enum class DueOrder : std::uint8_t { before_nmi, before_interrupts, after_interrupts };
+
 /// What the virtualization extension of the running guest says of an action.
 class GuestMode {
   public:
@@ -114,6 +117,21 @@ class GuestMode {
     virtual bool takes_interrupts(bool open) const noexcept { return open; }
     /// PDPTEs of PAE paging are read at each walk, not at the load of CR3 (APM 2 15.25.10).
     virtual bool walks_pdptes() const noexcept { return false; }
+
+    // --- asked only where the program of a bare machine is the host ---
+    /// Something of the guest's controls is due at this boundary between two instructions (timer,
+    /// trap, window, virtual interrupt), in that place of the order.
+    virtual bool has_due(DueOrder) const noexcept { return false; }
+    /// Performs it: an exit, or the delivery of an event.
+    virtual void take_due(DueOrder) {}
+    /// Something may become due by what the guest does (RFLAGS.IF, IRET): look at each boundary.
+    virtual bool watches_boundaries() const noexcept { return false; }
+    /// A time at which something will be due.
+    virtual sim::Time next_deadline() const noexcept { return sim::kNever; }
+    /// The guest is to run one instruction at a time, and told when it, or the delivery of an event,
+    /// has completed.
+    virtual bool wants_step() const noexcept { return false; }
+    virtual void boundary_passed() {}
 };
 
 }  // namespace hvsim::cpu

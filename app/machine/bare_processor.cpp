@@ -9,7 +9,9 @@ namespace hvsim::app {
 sim::Time BareProcessor::wake_time() const {
     if (shut_down_) return sim::kNever;
     if (!idle_) return now_;
-    const sim::Time timer = apic_.waits_for_sipi() ? sim::kNever : apic_.next_deadline();
+    const sim::Time timer = apic_.waits_for_sipi()
+                                ? sim::kNever
+                                : std::min(apic_.next_deadline(), core_.guest_deadline());
     const sim::Time wake = std::min(timer, notice_);
     return wake == sim::kNever ? sim::kNever : std::max(wake, now_);
 }
@@ -47,8 +49,10 @@ bool BareProcessor::take_signals() {
 }
 
 void BareProcessor::run(sim::Time until) {
+    // Rounds that hardly move time must not shut out those who may end the simulation.
+    constexpr unsigned kMostRounds = 4096;
     until_ = until;
-    while (now_ < until_ && !shut_down_) {
+    for (unsigned round = 0; now_ < until_ && !shut_down_ && round < kMostRounds; ++round) {
         if (idle_) {
             const sim::Time wake = wake_time();
             if (wake >= until_) return;

@@ -138,6 +138,7 @@ bool Guest::intercepts(const Action& action) noexcept {
         case ActionKind::mwait: return (primary_ & primary::kMwaitExiting) != 0;
         case ActionKind::gdtr_idtr_access: case ActionKind::ldtr_tr_access:
             return (secondary_ & secondary::kDescriptorTableExiting) != 0;
+        case ActionKind::smi: case ActionKind::icebp:
         case ActionKind::smsw: case ActionKind::rsm: case ActionKind::software_interrupt:
         case ActionKind::iret: case ActionKind::pushf: case ActionKind::popf:
             return false;
