@@ -13,6 +13,15 @@ std::uint32_t processor_of(const sim::Subject& subject) {
     return static_cast<std::uint32_t>(subject.partition) << 16 | subject.vp;
 }
 
+/// Processors' clocks differ by up to a quantum.
+std::uint64_t since(sim::Time from, sim::Time to) {
+    return to > from ? to - from : 0;
+}
+
+std::string unit_name(std::uint64_t partition) {
+    return partition == sim::kNoUnit ? "host" : fmt::format("partition {}", partition);
+}
+
 /// Most frequent first; equal ones keep their order, which is that of their keys.
 void sort_by_first_column(Table& table) {
     std::stable_sort(table.rows.begin(), table.rows.end(), [](const Row& a, const Row& b) {
@@ -49,11 +58,17 @@ void Tally::on_event(const sim::Event& event) {
         case EventKind::kInterrupt:
             ++interrupts_[{a[0], a[1]}];
             break;
+        case EventKind::kVpRun:
+            on_run(event);
+            break;
         case EventKind::kInterruptAccepted:
-            ++accepted_[a[0]];
+            ++accepted_[{event.subject.partition, a[0], a[1]}];
+            break;
+        case EventKind::kIpi:
+            ++ipis_[{a[0], a[1]}];
             break;
         case EventKind::kException:
-            ++exceptions_[a[0]];
+            ++exceptions_[{event.subject.partition, a[0]}];
             break;
         case EventKind::kMsrIntercept:
             ++msrs_[a[0]];
@@ -97,15 +112,39 @@ void Tally::on_event(const sim::Event& event) {
 
 void Tally::on_exit(const sim::Event& event) {
     ++exits_[event.arguments[0]].count;
-    outside_[processor_of(event.subject)] = {event.time, event.arguments[0]};
+    outside_[processor_of(event.subject)] = {event.time, event.time, event.arguments[0], true};
 }
 
 void Tally::on_entry(const sim::Event& event) {
     const auto open = outside_.find(processor_of(event.subject));
     if (open == outside_.end()) return;
-    if (event.time > open->second.time)
-        exits_[open->second.operation].away += event.time - open->second.time;
+    const OpenExit& exit = open->second;
+    ExitCount& count = exits_[exit.reason];
+    if (exit.working) count.cost += since(exit.working_since, event.time);
+    count.away += since(exit.time, event.time);
     outside_.erase(open);
+}
+
+void Tally::on_run(const sim::Event& event) {
+    const auto& a = event.arguments;
+    const bool runs = a[0] != 0;
+    Runs& total = runs_[{event.subject.partition, event.subject.vp}];
+    if (runs) {
+        ++total.count;
+        total.waited += a[2];
+        total.longest_wait = std::max(total.longest_wait, a[2]);
+    } else {
+        total.ran += a[2];
+        ++stops_[{event.subject.partition, a[1]}];
+    }
+    const auto open = outside_.find(processor_of(event.subject));
+    if (open == outside_.end()) return;
+    OpenExit& exit = open->second;
+    if (runs)
+        exit.working_since = event.time;
+    else if (exit.working)
+        exits_[exit.reason].cost += since(exit.working_since, event.time);
+    exit.working = runs;
 }
 
 void Tally::on_channel(const sim::Event& event) {
@@ -164,20 +203,45 @@ void Tally::add_exits(RunResult& result) const {
     Table table{"vm_exits",
                 "VM exits",
                 "reason",
-                {kCount, {"away_ps", "until re-entry", "ps"}, {"mean_ps", "mean", "ps"}},
+                {kCount,
+                 {"cost_ps", "in hypervisor", "ps"},
+                 {"mean_cost_ps", "mean", "ps"},
+                 {"away_ps", "until re-entry", "ps"}},
                 {}};
-    Row total{"all", {0, 0, 0}};
+    Row total{"all", {0, 0, 0, 0}};
     for (const auto& [reason, exit] : exits_) {
         table.rows.push_back({name_of(EventKind::kVmExit, 0, reason),
-                              {exit.count, exit.away, exit.away / exit.count}});
+                              {exit.count, exit.cost, exit.cost / exit.count, exit.away}});
         total.values[0] += exit.count;
-        total.values[1] += exit.away;
+        total.values[1] += exit.cost;
+        total.values[3] += exit.away;
     }
     if (table.rows.size() > 1) {
         total.values[2] = total.values[1] / total.values[0];
         table.rows.push_back(total);
     }
     append(result, std::move(table));
+}
+
+void Tally::add_runs(RunResult& result) const {
+    Table table{"vp_runs",
+                "Virtual processors",
+                "processor",
+                {{"count", "runs", "count"},
+                 {"ran_ps", "ran", "ps"},
+                 {"waited_ps", "waited", "ps"},
+                 {"longest_wait_ps", "longest wait", "ps"}},
+                {}};
+    for (const auto& [key, runs] : runs_)
+        table.rows.push_back({fmt::format("{} vp {}", unit_name(key.first), key.second),
+                              {runs.count, runs.ran, runs.waited, runs.longest_wait}});
+    append(result, std::move(table));
+    Table stops{"vp_stops", "Why virtual processors stopped", "reason", {kCount}, {}};
+    for (const auto& [key, count] : stops_)
+        stops.rows.push_back(
+            {fmt::format("{} {}", unit_name(key.first), name_of(EventKind::kVpRun, 1, key.second)),
+             {count}});
+    append(result, std::move(stops));
 }
 
 void Tally::add_hypercalls(RunResult& result) const {
@@ -193,16 +257,35 @@ void Tally::add_hypercalls(RunResult& result) const {
 }
 
 void Tally::add_interrupts(RunResult& result) const {
-    Table table{"interrupts", "Interrupts sent", "vector and source", {kCount}, {}};
+    Table table{"interrupts", "Interrupts sent by devices", "vector and source", {kCount}, {}};
     for (const auto& [key, count] : interrupts_)
-        table.rows.push_back({fmt::format("{} {}", name_of(EventKind::kInterrupt, 0, key.first),
-                                          name_of(EventKind::kInterrupt, 1, key.second)),
-                              {count}});
+        table.rows.push_back(
+            {fmt::format("{:#04x} {}", key.first, name_of(EventKind::kInterrupt, 1, key.second)),
+             {count}});
     append(result, std::move(table));
-    append(result, simple_table(EventKind::kInterruptAccepted, accepted_, "interrupts_accepted",
-                                "Interrupts accepted", "vector"));
-    append(result,
-           simple_table(EventKind::kException, exceptions_, "exceptions", "Exceptions", "vector"));
+    Table ipis{"ipis", "Interrupts between processors", "vector and mode", {kCount}, {}};
+    for (const auto& [key, count] : ipis_)
+        ipis.rows.push_back(
+            {fmt::format("{:#04x} {}", key.first, name_of(EventKind::kIpi, 1, key.second)),
+             {count}});
+    append(result, std::move(ipis));
+    Table accepted{
+        "interrupts_accepted", "Interrupts accepted", "by, vector and cause", {kCount}, {}};
+    for (const auto& [key, count] : accepted_)
+        accepted.rows.push_back(
+            {fmt::format("{} {:#04x} {}", unit_name(std::get<0>(key)), std::get<1>(key),
+                         name_of(EventKind::kInterruptAccepted, 1, std::get<2>(key))),
+             {count}});
+    append(result, std::move(accepted));
+    Table exceptions{"exceptions", "Exceptions", "in and vector", {kCount}, {}};
+    for (const auto& [key, count] : exceptions_)
+        exceptions.rows.push_back({fmt::format("{} {}", unit_name(key.first),
+                                               name_of(EventKind::kException, 0, key.second)),
+                                   {count}});
+    append(result, std::move(exceptions));
+}
+
+void Tally::add_intercepts(RunResult& result) const {
     append(result, simple_table(EventKind::kMsrIntercept, msrs_, "msr_intercepts", "MSR intercepts",
                                 "register"));
     append(result, simple_table(EventKind::kIoIntercept, ports_, "io_intercepts", "Port intercepts",
@@ -228,7 +311,7 @@ void Tally::add_vmbus(RunResult& result) const {
                  {"signals_to_guest", "signals out", "count"}},
                 {}};
     for (const auto& [key, channel] : channels_)
-        table.rows.push_back({fmt::format("partition {} channel {}", key.first, key.second),
+        table.rows.push_back({fmt::format("{} channel {}", unit_name(key.first), key.second),
                               {channel.packets[0], channel.packets[1], channel.bytes[0],
                                channel.bytes[1], channel.signals[0], channel.signals[1]}});
     append(result, std::move(table));
@@ -268,8 +351,10 @@ void Tally::add_dma(RunResult& result) const {
 
 void Tally::add_to(RunResult& result) const {
     add_exits(result);
+    add_runs(result);
     add_hypercalls(result);
     add_interrupts(result);
+    add_intercepts(result);
     add_vmbus(result);
     add_disks(result);
     add_dma(result);

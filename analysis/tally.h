@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -25,7 +26,19 @@ class Tally : public sim::EventSink {
   private:
     struct ExitCount {
         std::uint64_t count = 0;
-        std::uint64_t away = 0;  // ps from exits to the entries after them
+        std::uint64_t cost = 0;  // ps in the hypervisor
+        std::uint64_t away = 0;  // ps from exits to the entries after them, waiting included
+    };
+    /// An exit that is not over, and what of it is over: the hypervisor's work ends where the
+    /// virtual processor stops running, and goes on where it runs again.
+    struct OpenExit {
+        sim::Time time = 0, working_since = 0;
+        std::uint64_t reason = 0;
+        bool working = true;
+    };
+    struct Runs {
+        std::uint64_t count = 0;
+        std::uint64_t ran = 0, waited = 0, longest_wait = 0;  // ps
     };
     struct CallCount {
         std::uint64_t count = 0;
@@ -43,9 +56,11 @@ class Tally : public sim::EventSink {
     };
     using Counts = std::map<std::uint64_t, std::uint64_t>;
     using Key = std::pair<std::uint64_t, std::uint64_t>;
+    using Key3 = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>;
 
     void on_exit(const sim::Event& event);
     void on_entry(const sim::Event& event);
+    void on_run(const sim::Event& event);
     void on_channel(const sim::Event& event);
     void on_request(const sim::Event& event);
     std::string name_of(sim::EventKind kind, unsigned argument, std::uint64_t value) const;
@@ -53,7 +68,9 @@ class Tally : public sim::EventSink {
                        const char* title, const char* name_title) const;
     void add_exits(RunResult& result) const;
     void add_hypercalls(RunResult& result) const;
+    void add_runs(RunResult& result) const;
     void add_interrupts(RunResult& result) const;
+    void add_intercepts(RunResult& result) const;
     void add_vmbus(RunResult& result) const;
     void add_disks(RunResult& result) const;
     void add_dma(RunResult& result) const;
@@ -61,10 +78,15 @@ class Tally : public sim::EventSink {
     sim::TraceNames names_;
     sim::EventSink* next_;
     std::map<std::uint64_t, ExitCount> exits_;         // by reason
-    std::map<std::uint32_t, Pending> outside_;         // by partition and VP: the open exit
+    std::map<std::uint32_t, OpenExit> outside_;        // by partition and VP
+    std::map<Key, Runs> runs_;                         // by partition and VP
+    std::map<Key, std::uint64_t> stops_;               // by partition and reason
     std::map<std::uint64_t, CallCount> hypercalls_;    // by code
     std::map<Key, std::uint64_t> interrupts_;          // by vector and source
-    Counts accepted_, exceptions_, msrs_, ports_;      // by vector, vector, MSR, port
+    std::map<Key3, std::uint64_t> accepted_;           // by partition, vector and cause
+    std::map<Key, std::uint64_t> ipis_;                // by vector and mode
+    std::map<Key, std::uint64_t> exceptions_;          // by partition and vector
+    Counts msrs_, ports_;                              // by MSR, port
     std::map<Key, std::uint64_t> messages_;            // by type and direction
     std::map<Key, Channel> channels_;                  // by partition and channel
     std::map<Key, Pending> scsi_;                      // by partition and transaction

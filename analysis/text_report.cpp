@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <span>
 
 #include "analysis/quantity_text.h"
 #include "analysis/report.h"
@@ -72,16 +73,26 @@ void print_time(std::string& out, const RunResult& result) {
     print_pairs(out, pairs);
 }
 
+/// Tables that only count are cut behind this many rows; what is left is summed up.
+constexpr std::size_t kRowsShown = 20;
+
 void print_table(std::string& out, const Table& table) {
     print_heading(out, table.title);
     std::vector<Cells> rows{{table.name_title}};
     for (const Column& column : table.columns) rows[0].push_back(column.title);
-    for (const Row& row : table.rows) {
+    const bool cut = table.columns.size() == 1 && table.rows.size() > kRowsShown;
+    const std::size_t shown = cut ? kRowsShown - 1 : table.rows.size();
+    std::uint64_t rest = 0;
+    for (std::size_t i = shown; i < table.rows.size(); ++i) rest += table.rows[i].values[0];
+    for (const Row& row : std::span(table.rows).first(shown)) {
         Cells& cells = rows.emplace_back();
         cells.push_back(row.name);
         for (std::size_t i = 0; i < table.columns.size(); ++i)
             cells.push_back(value_text(row.values[i], table.columns[i].unit));
     }
+    if (cut)
+        rows.push_back({fmt::format("{} others", table.rows.size() - shown),
+                        value_text(rest, table.columns[0].unit)});
     print_rows(out, rows);
 }
 
@@ -100,11 +111,13 @@ void print_distributions(std::string& out, const RunResult& result) {
     print_rows(out, rows);
 }
 
-/// Statistics by the first part of their names, in the order of first appearance.
+/// Statistics by the first part of their names, in the order of first appearance; zeros say
+/// nothing to a person.
 void print_statistics(std::string& out, const RunResult& result) {
     std::vector<std::string> order;
     std::map<std::string, std::vector<Cells>> groups;
     for (const Statistic& statistic : result.statistics) {
+        if (statistic.value == 0) continue;
         const std::size_t dot = statistic.name.find('.');
         const std::string group = statistic.name.substr(0, dot);
         if (!groups.contains(group)) order.push_back(group);

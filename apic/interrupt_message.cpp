@@ -1,5 +1,7 @@
 #include "apic/interrupt_message.h"
 
+#include <array>
+
 #include "apic/spec/local_apic_registers.h"
 #include "apic/spec/message_formats.h"
 #include "sim/error.h"
@@ -83,6 +85,14 @@ void MsiDecoder::write_msi(MsiMessage message, InterruptSource source, sim::Time
         fabric_.send(*decoded, source, now);
     else
         ++rejected_;
+}
+
+std::string_view interrupt_cause_name(InterruptCause cause) noexcept {
+    static constexpr std::array<std::string_view, 10> kNames{
+        "other",  "local timer", "local source",    "IPI",    "I/O APIC",
+        "device", "SynIC",       "synthetic timer", "parent", "hypervisor"};
+    const auto index = static_cast<std::size_t>(cause);
+    return index < kNames.size() ? kNames[index] : std::string_view{};
 }
 
 }  // namespace hvsim::apic

@@ -3,6 +3,7 @@
 // address/data and as ICR value, and the interfaces that carry it.
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "sim/time.h"
 
@@ -30,6 +31,22 @@ enum class Shorthand : std::uint8_t { none = 0, self = 1, all = 2, all_but_self 
 /// bits as x2APIC and extended remapping entries have it (0xffffffff: everybody).
 enum class DestinationWidth : std::uint8_t { xapic, x2apic };
 
+/// What asked for an interrupt: for counting and traces alone, no message carries it on a wire.
+enum class InterruptCause : std::uint8_t {
+    other,
+    timer,  ///< the local APIC's
+    local,  ///< LINT pins and the other local sources
+    ipi,
+    io_apic,
+    device,           ///< by MSI
+    synic,            ///< message or event of a synthetic interrupt source
+    synthetic_timer,  ///< in direct mode
+    parent,           ///< HvCallAssertVirtualInterrupt
+    hypervisor,       ///< the hypervisor's own business
+};
+/// One or two words.
+std::string_view interrupt_cause_name(InterruptCause cause) noexcept;
+
 struct InterruptMessage {
     std::uint32_t destination = 0;
     DestinationWidth width = DestinationWidth::xapic;
@@ -40,6 +57,7 @@ struct InterruptMessage {
     TriggerMode trigger = TriggerMode::edge;
     bool assert_level = true;
     bool redirection_hint = false;
+    InterruptCause cause = InterruptCause::other;
 
     bool operator==(const InterruptMessage&) const = default;
     /// One of the matching processors gets it, not all (SDM 3A 11.6.2.4, 11.11.1).
@@ -63,6 +81,15 @@ struct InterruptSource {
     std::uint32_t id = 0;
     bool operator==(const InterruptSource&) const = default;
 };
+
+constexpr InterruptCause cause_of(InterruptSource source) noexcept {
+    switch (source.kind) {
+        case InterruptSource::Kind::processor: return InterruptCause::ipi;
+        case InterruptSource::Kind::io_apic: return InterruptCause::io_apic;
+        case InterruptSource::Kind::device: return InterruptCause::device;
+    }
+    return InterruptCause::other;
+}
 
 /// Takes interrupt messages and brings them to the local APICs.
 class InterruptFabric {

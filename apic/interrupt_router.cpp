@@ -36,9 +36,11 @@ unsigned InterruptRouter::deliver(const InterruptMessage& message, InterruptSour
                                   sim::Time now) {
     std::vector<std::uint32_t> targets;
     resolve(message, source, targets);
+    InterruptMessage arriving = message;
+    arriving.cause = cause_of(source);
     unsigned taken = 0;
     for (const std::uint32_t i : targets)
-        if (apics_[i]->accept(message, now) != Acceptance::dropped) ++taken;
+        if (apics_[i]->accept(arriving, now) != Acceptance::dropped) ++taken;
     return taken;
 }
 

@@ -94,7 +94,7 @@ Acceptance LocalApic::accept(const InterruptMessage& message, sim::Time now, boo
         case DeliveryMode::lowest_priority:
             // A deassertion has no meaning where levels travel as messages (SDM 3A 11.11.2).
             if (message.assert_level)
-                return accept_vector(message.vector, message.trigger, auto_eoi, now);
+                return accept_vector(message.vector, message.trigger, message.cause, auto_eoi, now);
             break;
         case DeliveryMode::smi:
             latch(state_.smi_pending);
@@ -122,8 +122,8 @@ Acceptance LocalApic::accept(const InterruptMessage& message, sim::Time now, boo
     return result;
 }
 
-Acceptance LocalApic::accept_vector(std::uint8_t vector, TriggerMode trigger, bool auto_eoi,
-                                    sim::Time now) {
+Acceptance LocalApic::accept_vector(std::uint8_t vector, TriggerMode trigger,
+                                    InterruptCause cause, bool auto_eoi, sim::Time now) {
     if (vector < 16) {
         ++statistics_.dropped;
         raise_error(kErrorReceiveIllegalVector, now);
@@ -138,6 +138,7 @@ Acceptance LocalApic::accept_vector(std::uint8_t vector, TriggerMode trigger, bo
     state_.irr.set(vector);
     state_.tmr.assign(vector, trigger == TriggerMode::level);
     state_.auto_eoi.assign(vector, auto_eoi);
+    state_.causes[vector] = cause;
     ++(was_pending ? statistics_.coalesced : statistics_.accepted)[vector];
     return was_pending ? Acceptance::coalesced : Acceptance::accepted;
 }
@@ -200,6 +201,7 @@ void LocalApic::deliver_local(LvtEntry entry, TriggerMode trigger, sim::Time now
                                 ? DeliveryMode::fixed
                                 : static_cast<DeliveryMode>(LvtDeliveryMode::get(reg));
     message.trigger = trigger;
+    message.cause = entry == LvtEntry::timer ? InterruptCause::timer : InterruptCause::local;
     if (message.delivery_mode == DeliveryMode::ext_int) return;  // a level: ext_int_requested()
     if (message.delivery_mode == DeliveryMode::lowest_priority ||
         message.delivery_mode == DeliveryMode::startup)
@@ -300,15 +302,18 @@ void LocalApic::send_ipi(std::uint64_t icr, sim::Time now) {
     }
     ++statistics_.ipis_sent;
     // NMI, SMI and lowest priority to "self" are undefined by the tables; here they are delivered.
-    if (message.shorthand == Shorthand::self)
-        accept(message, now);
-    else
+    if (message.shorthand == Shorthand::self) {
+        InterruptMessage own = message;
+        own.cause = InterruptCause::ipi;
+        accept(own, now);
+    } else {
         fabric_.send(message, {InterruptSource::Kind::processor, config_.id}, now);
+    }
 }
 
 void LocalApic::self_ipi(std::uint8_t vector, sim::Time now) {
     if (vector < 16) return raise_error(kErrorSendIllegalVector | kErrorReceiveIllegalVector, now);
-    accept_vector(vector, TriggerMode::edge, false, now);
+    accept_vector(vector, TriggerMode::edge, InterruptCause::ipi, false, now);
 }
 
 // --- Delivery to the processor ---

@@ -45,6 +45,7 @@ struct LocalApicState {
     std::uint64_t icr = 0;   ///< in the layout of the current mode
     VectorSet irr, isr, tmr;
     VectorSet auto_eoi;  ///< pending vectors that leave no ISR bit when acknowledged
+    std::array<InterruptCause, 256> causes{};  ///< of the latest request, by vector
     ApicTimerState timer;
     std::array<std::uint32_t, kLvtEntries> lvt{};  ///< by LvtEntry
     std::uint32_t xapic_id = 0;                    ///< register image, id in bits 31:24
@@ -119,6 +120,8 @@ class LocalApic final : public sim::Clocked {
     std::uint8_t ppr() const noexcept;
     std::uint8_t apr() const noexcept;
     std::optional<std::uint8_t> highest_requested() const noexcept { return state_.irr.highest(); }
+    /// What last asked for the vector.
+    InterruptCause cause(std::uint8_t vector) const noexcept { return state_.causes[vector]; }
     std::optional<std::uint8_t> isr_vector() const noexcept { return state_.isr.highest(); }
 
     // --- Delivery to this APIC ---
@@ -206,8 +209,8 @@ class LocalApic final : public sim::Clocked {
     void self_ipi(std::uint8_t vector, sim::Time now);
     void reset_registers();
 
-    Acceptance accept_vector(std::uint8_t vector, TriggerMode trigger, bool auto_eoi,
-                             sim::Time now);
+    Acceptance accept_vector(std::uint8_t vector, TriggerMode trigger, InterruptCause cause,
+                             bool auto_eoi, sim::Time now);
     Acceptance latch_nmi() noexcept;
     Acceptance latch_sipi(std::uint8_t vector) noexcept;
     void deliver_local(LvtEntry entry, TriggerMode trigger, sim::Time now);

@@ -189,18 +189,22 @@ unsigned Partition::deliver(const apic::InterruptMessage& message, apic::Interru
                             sim::Time now) {
     std::vector<std::uint32_t> targets;
     router_.resolve(message, source, targets);
+    apic::InterruptMessage arriving = message;
+    arriving.cause = apic::cause_of(source);
     unsigned taken = 0;
     for (const std::uint32_t target : targets)
-        if (routed_[target]->receive(message, now) != apic::Acceptance::dropped) ++taken;
+        if (routed_[target]->receive(arriving, now) != apic::Acceptance::dropped) ++taken;
     return taken;
 }
 
 void Partition::assert_interrupt(const apic::InterruptMessage& message, sim::Time now) {
     std::vector<std::uint32_t> targets;
     router_.resolve(message, {}, targets);
+    apic::InterruptMessage arriving = message;
+    arriving.cause = apic::InterruptCause::parent;
     for (const std::uint32_t target : targets) {
         ++routed_[target]->counters().by_parent;
-        routed_[target]->receive(message, now);
+        routed_[target]->receive(arriving, now);
     }
 }
 

@@ -19,9 +19,10 @@ apic::LocalApicConfig apic_config(const Hypervisor& hypervisor, const Partition&
             .tsc_hz = hypervisor.config().tsc_hz};
 }
 
-apic::InterruptMessage fixed_edge(std::uint8_t vector) {
+apic::InterruptMessage fixed_edge(std::uint8_t vector, apic::InterruptCause cause) {
     apic::InterruptMessage message;
     message.vector = vector;
+    message.cause = cause;
     return message;
 }
 
@@ -125,7 +126,7 @@ void VirtualProcessor::expire_timer(unsigned index, sim::Time now) {
             hypervisor_.recorder().record(sim::EventKind::kSynicTimer, now, subject(), index,
                                           timer.last_expiration(), timer.vector());
             ++counters_.by_timer;
-            receive(fixed_edge(timer.vector()), now);
+            receive(fixed_edge(timer.vector(), apic::InterruptCause::synthetic_timer), now);
             break;
         case SyntheticTimer::Expiration::message:
             synic_.post_timer(timer.sint(), index, now);
@@ -170,13 +171,21 @@ std::uint8_t VirtualProcessor::accept_interrupt(sim::Time now) {
         set_assist_bits(assist_bits() & ~vp_assist::kNoEoiRequired);
         eoi_offered_ = false;
     }
+    const bool deliverable = apic_.highest_pending().has_value();
     const std::uint8_t vector = apic_.acknowledge(now);
     ++counters_.accepted[vector];
-    hypervisor_.recorder().record(sim::EventKind::kInterruptAccepted, now, subject(), vector);
+    if (deliverable && apic_.isr_vector() != vector) ++counters_.auto_eois;
+    hypervisor_.recorder().record(sim::EventKind::kInterruptAccepted, now, subject(), vector,
+                                  static_cast<std::uint64_t>(apic_.cause(vector)));
     return vector;
 }
 
 void VirtualProcessor::end_of_interrupt(sim::Time now) {
+    ++counters_.eoi_writes;
+    finish_interrupt(now);
+}
+
+void VirtualProcessor::finish_interrupt(sim::Time now) {
     if (eoi_offered_) {
         set_assist_bits(assist_bits() & ~vp_assist::kNoEoiRequired);
         eoi_offered_ = false;
@@ -198,7 +207,7 @@ void VirtualProcessor::set_assist_bits(std::uint32_t value) {
 }
 
 void VirtualProcessor::prepare_entry(sim::Time) {
-    if (!msr::enabled(assist_msr_)) return;
+    if (!msr::enabled(assist_msr_) || !partition_.features().eoi_assist) return;
     // Nothing may hang on the EOI: no level-triggered vector, no interrupt and no message waiting.
     const bool offer =
         apic_.isr_vector() && !apic_.any_level_or_lower_pending() && !synic_.anything_queued();
@@ -212,18 +221,20 @@ void VirtualProcessor::after_exit(sim::Time now) {
     if (!eoi_offered_ || (assist_bits() & vp_assist::kNoEoiRequired) != 0) return;
     eoi_offered_ = false;
     ++counters_.eoi_assists;
-    end_of_interrupt(now);
+    finish_interrupt(now);
 }
 
 // --- APIC window ---
 
 std::uint64_t VirtualProcessor::mmio_apic_read(std::uint32_t offset, unsigned size, sim::Time now) {
+    ++counters_.xapic_accesses;
     return apic_.mmio_read(offset, size, now);
 }
 
 void VirtualProcessor::mmio_apic_write(std::uint32_t offset, unsigned size, std::uint64_t value,
                                        sim::Time now) {
     constexpr std::uint32_t kEoiOffset = 0xb0;
+    ++counters_.xapic_accesses;
     if (offset == kEoiOffset && size == 4 && apic_.mode() == apic::ApicMode::xapic) {
         end_of_interrupt(now);
         return;
@@ -306,7 +317,7 @@ void VirtualProcessor::write_timer_count(unsigned timer, std::uint64_t value, si
 
 void VirtualProcessor::raise_sint(unsigned, std::uint8_t vector, sim::Time now) {
     ++counters_.by_sint;
-    receive(fixed_edge(vector), now, synic_.auto_eoi(vector));
+    receive(fixed_edge(vector, apic::InterruptCause::synic), now, synic_.auto_eoi(vector));
 }
 
 void VirtualProcessor::message_delivered(unsigned sint, const MessageSlot& message, PortId port,
@@ -319,6 +330,7 @@ void VirtualProcessor::message_delivered(unsigned sint, const MessageSlot& messa
 }
 
 MessageSlot VirtualProcessor::take_timer_message(unsigned timer, sim::Time now) {
+    ++counters_.timer_messages;
     SyntheticTimer& source = timers_.at(timer);
     const unsigned sint = source.sint();
     const TimerMessagePayload payload{.timer_index = timer,

@@ -24,7 +24,7 @@ inline constexpr std::uint16_t kNoUnit = 0xffff;  ///< "no processor/partition" 
     X(SynicEvent, "synic_event", event, "sint", "flag", "connection", "")                     \
     X(SynicTimer, "synic_timer", event, "timer", "expiration", "delivered_vector", "")        \
     X(Interrupt, "interrupt", event, "vector", "source", "", "")                              \
-    X(InterruptAccepted, "interrupt_accepted", event, "vector", "", "", "")                   \
+    X(InterruptAccepted, "interrupt_accepted", event, "vector", "cause", "", "")              \
     X(Ipi, "ipi", event, "vector", "mode", "destination", "")                                 \
     X(MsrIntercept, "msr_intercept", event, "msr", "value", "is_write", "")                   \
     X(IoIntercept, "io_intercept", event, "port", "value", "size", "is_write")                \
@@ -42,7 +42,7 @@ inline constexpr std::uint16_t kNoUnit = 0xffff;  ///< "no processor/partition" 
     X(VpRun, "vp_run", event, "state", "reason", "time_ps", "")                               \
     X(Console, "console", event, "byte", "", "", "")                                          \
     X(ConsoleInput, "console_input", event, "byte", "", "", "")                               \
-    X(PowerState, "power_state", event, "state", "", "", "")                                  \
+    X(PowerState, "power_state", event, "state", "vm", "", "")                                \
     X(GuestCrash, "guest_crash", event, "p0", "p1", "p2", "p3")                               \
     X(TlbFill, "tlb_fill", walk, "linear", "guest_physical", "system_physical", "access")     \
     X(IotlbMiss, "iotlb_miss", walk, "source_id", "address", "", "")

@@ -81,6 +81,7 @@ void Vm::vm_ended(hv::stack::VmEnd how, sim::Time now, const std::string& detail
 void Vm::notify_root(sim::Time now) {
     apic::InterruptMessage message;
     message.vector = hv::stack::kNoticeVector;
+    message.cause = apic::InterruptCause::hypervisor;
     host_.hypervisor().root().vp(0)->receive(message, now);
 }
 

@@ -232,6 +232,7 @@ void HypervisorHost::wake(VirtualProcessor& vp, sim::Time at) {
     }
     apic::InterruptMessage message;
     message.vector = kRescheduleVector;
+    message.cause = apic::InterruptCause::hypervisor;
     home.apic().accept(message, at);
     if (home.executing()) record->backend->core().poll_soon();
 }
@@ -267,6 +268,7 @@ void HypervisorHost::device_interrupt(std::uint8_t vector, sim::Time now) {
     if (vp == nullptr) return;
     apic::InterruptMessage message;
     message.vector = found->second.vector;
+    message.cause = apic::InterruptCause::device;
     vp->receive(message, now);
 }
 

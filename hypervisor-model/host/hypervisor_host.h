@@ -98,6 +98,7 @@ class HypervisorHost final : public VpWaker,
     void guest_action(VirtualProcessor& vp, VpAction action, sim::Time now) override;
     void entry_failed(VirtualProcessor& vp, const EntryReport& report) override;
     const sim::TimingProfile& timing() const override { return timing_; }
+    sim::Recorder& recorder() override { return recorder_; }
 
     // --- statistics ---
     void collect(sim::StatisticsSink& sink) const override;

@@ -96,6 +96,10 @@ void LogicalProcessor::arm_timer(const VpRecord&) {
 
 void LogicalProcessor::interrupt(std::uint8_t vector, sim::Time now) {
     counters_.interrupts++;
+    sim::Subject processor;
+    processor.lp = static_cast<std::uint16_t>(id_);
+    host_.recorder().record(sim::EventKind::kInterruptAccepted, now, processor, vector,
+                            static_cast<std::uint64_t>(apic_.cause(vector)));
     apic_.eoi(now);
     if (vector == kTimerVector) {
         armed_ = sim::kNever;
@@ -196,9 +200,11 @@ void LogicalProcessor::note_stop(VpRecord& record, VpRunReason reason) {
 }
 
 void LogicalProcessor::run(sim::Time until) {
+    // Rounds that hardly move time must not shut out those who may end the simulation.
+    constexpr unsigned kMostRounds = 4096;
     until_ = until;
     executing_ = true;
-    while (now_ < until_) {
+    for (unsigned round = 0; now_ < until_ && round < kMostRounds; ++round) {
         if (idle_) {
             const sim::Time wake = wake_time();
             if (wake >= until_) break;
@@ -358,6 +364,7 @@ void LogicalProcessor::mmio_write(std::uint64_t physical, unsigned size, std::ui
     if (due) {
         apic::InterruptMessage message;
         message.vector = kRescheduleVector;
+        message.cause = apic::InterruptCause::hypervisor;
         apic_.accept(message, now());
         current_->backend->core().poll_soon();
     }

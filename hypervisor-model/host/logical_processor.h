@@ -65,6 +65,7 @@ class HostServices {
     /// An entry was refused: a bug of the hypervisor, told in words.
     virtual void entry_failed(VirtualProcessor& vp, const EntryReport& report) = 0;
     virtual const sim::TimingProfile& timing() const = 0;
+    virtual sim::Recorder& recorder() = 0;
 };
 
 class LogicalProcessor final : public cpu::HostSoftware, private cpu::engine::MmioHandler {

@@ -21,7 +21,9 @@ HvStatus deliver_ipi(Call& call, u32 vector, u64 mask,
     ++call.vp.counters().by_ipi;
     call.hypervisor.recorder().record(sim::EventKind::kIpi, call.now, call.vp.subject(), vector,
                                       static_cast<u64>(apic::DeliveryMode::fixed), mask);
-    for (VirtualProcessor* vp : targets) vp->receive(fixed(vector), call.now);
+    apic::InterruptMessage message = fixed(vector);
+    message.cause = apic::InterruptCause::ipi;
+    for (VirtualProcessor* vp : targets) vp->receive(message, call.now);
     return HvStatus::success;
 }
 
