@@ -1,6 +1,7 @@
 #pragma once
 // What VMBus needs from the floor below, as interfaces of its own: the child's memory, the ports
 // of the hypervisor, and whom to tell what the work cost. The root partition's stack plugs in.
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -60,6 +61,8 @@ class CostSink {
   public:
     virtual ~CostSink() = default;
     virtual void charge(sim::Duration cost) = 0;
+    /// The task's time: what was charged and its hypercalls have moved it on.
+    virtual sim::Time now() const = 0;
 };
 
 /// What the root partition's work costs, picoseconds. Hypercalls (posting, signalling) are charged
@@ -86,15 +89,17 @@ struct Environment {
     sim::Recorder* recorder = nullptr;  ///< may be absent
     Costs costs;
     std::uint16_t partition = sim::kNoUnit;
-    sim::Time now = 0;  ///< of the step that runs; each entry point sets it
+    sim::Time now = 0;  ///< begin of the step that runs; each entry point sets it
 
+    /// How far the step has come.
+    sim::Time time() const { return std::max(now, cost_sink.now()); }
     void charge(sim::Duration cost) {
         if (cost != 0) cost_sink.charge(cost);
     }
     void record(sim::EventKind kind, std::uint16_t vp, std::uint64_t a, std::uint64_t b,
                 std::uint64_t c, std::uint64_t d) const {
         if (recorder != nullptr)
-            recorder->record(kind, now, {sim::kNoUnit, partition, vp}, a, b, c, d);
+            recorder->record(kind, time(), {sim::kNoUnit, partition, vp}, a, b, c, d);
     }
 };
 

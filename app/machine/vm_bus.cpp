@@ -139,6 +139,7 @@ void VmBus::delete_event_connection(std::uint32_t connection_id) {
 }
 
 void VmBus::charge(sim::Duration cost) { winhv().core().charge(cost); }
+sim::Time VmBus::now() const { return root_.vp(0).winhv().core().now(); }
 
 void VmBus::collect(sim::StatisticsSink& sink) const {
     if (server_) server_->collect(sink);

@@ -59,9 +59,9 @@ class VmBus final : public hv::stack::PartitionClient,
     void delete_event_connection(std::uint32_t connection_id) override;
     // vmbus::CostSink
     void charge(sim::Duration cost) override;
+    sim::Time now() const override;
 
-    hv::stack::WinHv& winhv() { return root_.vp(0).winhv(); }
-    sim::Time now() { return winhv().core().now(); }
+    hv::stack::WinHv& winhv() const { return root_.vp(0).winhv(); }
     void add_disk(const VmDiskDescription& disk);
     bool change_disks();
 

@@ -107,8 +107,13 @@ class FakePorts final : public PortRegistry {
 
 class FakeCosts final : public CostSink {
   public:
-    void charge(sim::Duration cost) override { total += cost; }
+    void charge(sim::Duration cost) override {
+        total += cost;
+        if (time != 0) time += cost;
+    }
+    sim::Time now() const override { return time; }
     sim::Duration total = 0;
+    sim::Time time = 0;  ///< goes on when it is not 0
 };
 
 /// Everything that a server needs; `environment` refers to the other members.

@@ -500,6 +500,23 @@ TEST_CASE("a packet larger than the guest's ring fails the channel instead of wa
     CHECK(bench.fault() == RingFault::too_small);
 }
 
+TEST_CASE("what a step records carries the time to which its work has come") {
+    Bench bench;
+    bench.ring.write_raw(GuestRing::packet(PacketType::inband, 42, true, {}, Bytes(8)));
+    constexpr hvsim::sim::Time kBegin = 1'000'000;
+    bench.platform.costs.time = kBegin + 5;  // the interrupt before the step took time
+    const auto before = bench.platform.recorder.last_events().size();
+    bench.guest.signal(1);
+    const auto events = bench.platform.recorder.last_events();
+    REQUIRE(events.size() >= before + 4);
+    const auto* last = &events[events.size() - 4];
+    CHECK(last[0].time == kBegin + 5);         // signal taken
+    CHECK(last[1].time >= last[0].time);       // packet taken
+    CHECK(last[2].time >= last[1].time + 10);  // answered, a packet paid
+    CHECK(last[3].time >= last[2].time);       // and the guest signalled
+    CHECK(last[3].time == bench.platform.costs.time);
+}
+
 TEST_CASE("packets and signals are recorded and paid for") {
     Bench bench;
     const auto before = bench.platform.costs.total;

@@ -37,7 +37,7 @@ void StorVsp::execute_srb(OpenChannel& open, const vmbus::Packet& packet,
     request.channel = open.channel->id();
     request.transaction = packet.transaction_id;
     request.wants_reply = packet.completion_requested;
-    request.started = environment_.now;
+    request.started = environment_.time();
     std::memcpy(&request.srb, packet_copy.body.data(), sizeof(request.srb));
     const spec::ScsiRequest& srb = request.srb;
 
@@ -47,9 +47,9 @@ void StorVsp::execute_srb(OpenChannel& open, const vmbus::Packet& packet,
     command.buffer_length =
         std::min<std::uint64_t>(packet.ranges.byte_count(), srb.data_transfer_length);
     statistics_.requests++;
-    environment_.charge(environment_.costs.request);
     environment_.record(sim::EventKind::kScsiRequest, sim::kNoUnit, packet.transaction_id,
                         command.cdb[0], command_lba(command), srb.data_transfer_length);
+    environment_.charge(environment_.costs.request);
     if (srb.cdb_length == 0 || srb.cdb_length > command.cdb.size())
         return finish(open, request, {spec::kSrbInvalidRequest, spec::kStatusGood, {}, 0});
 
@@ -146,7 +146,7 @@ void StorVsp::submit(OpenChannel& open, const vmbus::Packet& packet, Request req
     statistics_.most_outstanding =
         std::max<std::uint64_t>(statistics_.most_outstanding, requests_.size());
     // May complete within: nothing of `open` or `lun` may be touched after it.
-    backend.submit(environment_.now, disk_request, token, *this);
+    backend.submit(environment_.time(), disk_request, token, *this);
 }
 
 void StorVsp::disk_complete(sim::Time now, std::uint64_t token, DiskOutcome outcome) {
@@ -190,7 +190,7 @@ StorVsp::Ending StorVsp::ending_of(const Request& request, DiskOutcome outcome) 
 }
 
 void StorVsp::finish(OpenChannel& open, const Request& request, const Ending& ending) {
-    latency_[static_cast<std::size_t>(request.latency)].add(environment_.now - request.started);
+    latency_[static_cast<std::size_t>(request.latency)].add(environment_.time() - request.started);
     spec::ScsiRequest srb = request.srb;
     srb.length = sizeof(srb);
     srb.srb_status = ending.srb_status;
