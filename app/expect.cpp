@@ -4,6 +4,7 @@
 
 #include "analysis/quantity_text.h"
 #include "app/scenario/quantity.h"
+#include "app/statistic_demand.h"
 
 namespace hvsim::app {
 namespace {
@@ -168,6 +169,7 @@ class Judge {
         for (const ConsoleWatch::Sighting& sighting : watch_.unwanted())
             add(fmt::format("{} showed \"{}\" {}: {}", name(sighting.console), sighting.pattern,
                             at(sighting.time), sighting.line));
+        judge_statistics();
         verdict_.met = verdict_.unmet.empty();
         return std::move(verdict_);
     }
@@ -236,6 +238,20 @@ class Judge {
             if (expected != MachineEnd::running)
                 text += fmt::format("; expected: {}", to_string(expected));
             add(std::move(text));
+        }
+    }
+
+    void judge_statistics() {
+        for (std::size_t i = 0; i < scenario_.expect.statistics.size(); ++i) {
+            const std::string& text = scenario_.expect.statistics[i];
+            const StatisticDemand demand(text);
+            const auto value = demand.found_in(outcome_.statistics);
+            if (!value) {
+                verdict_.unknown_statistics.push_back(i);
+                add(fmt::format("the run has no statistic \"{}\"", demand.name()));
+            } else if (!demand.holds(*value)) {
+                add(fmt::format("expected of the statistics: {}; found: {}", text, *value));
+            }
         }
     }
 

@@ -69,6 +69,8 @@ struct Verdict {
     bool met = false;
     std::string end;                 ///< one word: "poweroff", "panic", "deadline", ...
     std::vector<std::string> unmet;  ///< sentences
+    /// Expected statistics, by their place in the scenario's list, that the run does not have.
+    std::vector<std::size_t> unknown_statistics;
 };
 
 Verdict judge(const Scenario& scenario, const RunOutcome& outcome, const ConsoleWatch& watch,

@@ -1,4 +1,5 @@
 #include <csignal>
+#include <cstdlib>
 
 #include <unistd.h>
 #include <chrono>
@@ -12,9 +13,19 @@ namespace {
 std::atomic<bool> g_interrupted{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
+// For a run that does not come to the place where it looks at the flag.
+constexpr unsigned kPatienceSeconds = 10;
+
 extern "C" void on_interrupt(int signal) {
     g_interrupted.store(true);
     std::signal(signal, SIG_DFL);  // a second Ctrl-C ends the program at once
+    ::alarm(kPatienceSeconds);
+}
+
+extern "C" void on_alarm(int) {
+    constexpr char kText[] = "hvsim: the run did not stop when it was interrupted\n";
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kText, sizeof(kText) - 1);
+    std::_Exit(hvsim::app::kExitStopped);
 }
 
 std::uint64_t wall_clock_ns() {
@@ -29,6 +40,7 @@ int main(int argc, char** argv) {
     using namespace hvsim::app;
     std::signal(SIGINT, on_interrupt);
     std::signal(SIGTERM, on_interrupt);
+    std::signal(SIGALRM, on_alarm);
     std::ios::sync_with_stdio(false);
     const Surroundings surroundings{std::cout,
                                     std::cerr,

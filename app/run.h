@@ -39,7 +39,8 @@ struct RunOptions {
     const std::atomic<bool>* stop = nullptr;
     sim::EventSink* sink = nullptr;  ///< not owned; may be null
     sim::EventLevel level = sim::EventLevel::event;
-    /// To be called every now and then, at least each millisecond of virtual time; may be empty.
+    /// To be called every now and then, at least each millisecond of virtual time, and also while
+    /// that stands still; may be empty.
     std::function<void(const Progress&)> progress;
 };
 

@@ -36,6 +36,7 @@ struct PartitionFeatures {
     std::uint32_t long_spin_count = cpuid::kNeverNotify;
     bool tsc_page_valid = true;  ///< false: sequence 0, guests read the counter MSR
     bool x2apic = true;
+    bool eoi_assist = true;  ///< offer "no EOI required" in the VP assist page
     bool nested = false;  ///< VMX or SVM visible to the guest
 };
 

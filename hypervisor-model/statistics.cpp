@@ -22,9 +22,8 @@ void Partition::collect(sim::StatisticsSink& sink) const {
         sink.add(prefix + std::string(name), value, unit, description);
     };
     for (std::size_t row = 0; row < hypercall_table().size(); ++row)
-        if (counters_.hypercalls[row] != 0)
-            add(fmt::format("hypercalls.{}", hypercall_table()[row].name),
-                counters_.hypercalls[row], "count", "hypercalls of this kind");
+        add(fmt::format("hypercalls.{}", hypercall_table()[row].name), counters_.hypercalls[row],
+            "count", "hypercalls of this kind");
     for (const Named& row :
          {Named{"hypercalls.unknown", counters_.unknown_hypercalls, "calls of unknown code"},
           Named{"hypercalls.continued", counters_.hypercall_continuations,
@@ -45,9 +44,16 @@ void Partition::collect(sim::StatisticsSink& sink) const {
               Named{"events_kept", s.events_kept, "flags kept while the SynIC was off"},
               Named{"interrupts_by_sint", c.by_sint, "interrupts requested by SINTs"},
               Named{"interrupts_by_timer", c.by_timer, "interrupts of direct synthetic timers"},
+              Named{"timer_messages", c.timer_messages, "messages of synthetic timers"},
               Named{"ipis", c.by_ipi, "interrupts sent to processors"},
               Named{"interrupts_by_parent", c.by_parent, "interrupts asserted by the parent"},
               Named{"eoi_assists", c.eoi_assists, "ends of interrupt without an exit"},
+              Named{"eoi_writes", c.eoi_writes, "ends of interrupt by APIC register or MSR"},
+              Named{"auto_eois", c.auto_eois, "interrupts that ended when they were taken"},
+              Named{"xapic_accesses", c.xapic_accesses, "APIC registers accessed in memory"},
+              Named{"x2apic_accesses", c.x2apic_accesses, "APIC registers accessed as MSRs"},
+              Named{"synthetic_apic_accesses", c.synthetic_apic_accesses,
+                    "accesses to the synthetic EOI, ICR and TPR MSRs"},
               Named{"intercepts", c.intercepts, "intercept messages to the parent"},
               Named{"msr_faults", c.msr_faults, "MSR accesses answered by #GP"}})
             add(fmt::format("vp{}.{}", vp->index(), row.name), row.value, "count", row.description);

@@ -130,7 +130,7 @@ class VirtualProcessor final : public SynicClient {
     /// A message addressed to this processor's APIC; wakes it.
     apic::Acceptance receive(const apic::InterruptMessage& message, sim::Time now,
                              bool auto_eoi = false);
-    /// End of interrupt by a write to the APIC, the EOI MSR or the assist bit.
+    /// End of interrupt by a write to the APIC or the EOI MSR.
     void end_of_interrupt(sim::Time now);
     /// The EOI that is being broadcast is this processor's.
     bool ending_interrupt() const noexcept { return ending_interrupt_; }
@@ -194,7 +194,10 @@ class VirtualProcessor final : public SynicClient {
     struct Counters {
         std::array<std::uint64_t, 256> accepted{};  ///< interrupts injected, by vector
         std::uint64_t by_sint = 0, by_timer = 0, by_ipi = 0, by_parent = 0;
-        std::uint64_t eoi_assists = 0, intercepts = 0, msr_faults = 0;
+        std::uint64_t timer_messages = 0;
+        std::uint64_t eoi_assists = 0, eoi_writes = 0, auto_eois = 0;
+        std::uint64_t xapic_accesses = 0, x2apic_accesses = 0, synthetic_apic_accesses = 0;
+        std::uint64_t intercepts = 0, msr_faults = 0;
     };
     const Counters& counters() const noexcept { return counters_; }
     Counters& counters() noexcept { return counters_; }
@@ -211,6 +214,8 @@ class VirtualProcessor final : public SynicClient {
     bool post_to_parent(MessageType type, const Payload& payload, sim::Time now);
     template <typename Payload>
     void send_intercept(MessageType type, const Payload& payload, sim::Time now);
+    void finish_interrupt(sim::Time now);
+    void count_apic_access(std::uint32_t msr);
     bool change_overlay(std::uint64_t& current, std::uint64_t value, std::uint64_t system_page);
     void expire_timer(unsigned index, sim::Time now);
     void update_deadline(unsigned index);

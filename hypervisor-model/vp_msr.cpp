@@ -255,6 +255,13 @@ std::span<const MsrRow> synthetic_msrs() {
     return kSyntheticRows;
 }
 
+void VirtualProcessor::count_apic_access(std::uint32_t index) {
+    if (index >= apic::spec::kMsrX2apicFirst && index <= apic::spec::kMsrX2apicLast)
+        ++counters_.x2apic_accesses;
+    if (index == msr::kEoi || index == msr::kIcr || index == msr::kTpr)
+        ++counters_.synthetic_apic_accesses;
+}
+
 MsrResult VirtualProcessor::read_msr(std::uint32_t index, sim::Time now) {
     MsrResult result = MsrResult::fault();
     if (apic::LocalApic::owns_msr(index)) {
@@ -266,6 +273,7 @@ MsrResult VirtualProcessor::read_msr(std::uint32_t index, sim::Time now) {
         result = unknown_msr(*this, index, false);
     }
     if (result.gp) ++counters_.msr_faults;
+    else count_apic_access(index);
     hypervisor_.recorder().record(sim::EventKind::kMsrIntercept, now, subject(), index,
                                   result.value, 0);
     return result;
@@ -289,6 +297,7 @@ MsrResult VirtualProcessor::write_msr(std::uint32_t index, std::uint64_t value, 
         result = unknown_msr(*this, index, true);
     }
     if (result.gp) ++counters_.msr_faults;
+    else count_apic_access(index);
     return result;
 }
 

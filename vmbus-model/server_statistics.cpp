@@ -67,6 +67,10 @@ void VmbusServer::collect(sim::StatisticsSink& sink) const {
         sink.add(fmt::format("vmbus.unexpected.{}", message.name), unexpected_[row], "count",
                  "Messages that the state did not allow");
     }
+    const auto version = static_cast<std::uint32_t>(version_);
+    sink.add("vmbus.version.major", version >> 16, "count",
+             "The protocol version that was agreed on last");
+    sink.add("vmbus.version.minor", version & 0xffff, "count", "and its second number");
     sink.add("vmbus.unknown_messages", unknown_, "count",
              "Messages of no known type, or not of the version agreed on");
     sink.add("vmbus.truncated_messages", truncated_, "count", "Messages cut short");

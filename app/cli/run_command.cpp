@@ -17,6 +17,7 @@
 #include "app/expect.h"
 #include "app/scenario/quantity.h"
 #include "app/scenario/reader.h"
+#include "app/statistic_demand.h"
 #include "app/version.h"
 #include "sim/trace_writer.h"
 
@@ -53,6 +54,7 @@ class Run {
         const Verdict verdict = judge(scenario_, outcome, watch_, reason_);
         report(outcome, verdict, tally, wall_ns);
         if (trace_) trace_->finish();
+        refuse_unknown(verdict, outcome);
         if (!verdict.met) print_failure(verdict);
         if (reason_ == StopReason::wall_limit || reason_ == StopReason::interrupted)
             return kExitStopped;
@@ -200,6 +202,21 @@ class Run {
         std::ofstream file(arguments_.json, std::ios::binary | std::ios::trunc);
         file << text << std::flush;
         if (!file) throw sim::ConfigError(fmt::format("cannot write {}", arguments_.json));
+    }
+
+    /// A name that no model lists is the scenario's mistake, unless the run missed other
+    /// expectations too: it may have ended before there was such a statistic.
+    void refuse_unknown(const Verdict& verdict, const RunOutcome& outcome) const {
+        const auto& unknown = verdict.unknown_statistics;
+        if (unknown.empty() || verdict.unmet.size() > unknown.size()) return;
+        const std::string path = fmt::format("expect.statistics[{}]", unknown.front());
+        const StatisticDemand demand(scenario_.expect.statistics[unknown.front()]);
+        const std::string near = nearest_statistic(demand.name(), outcome.statistics);
+        throw sim::ConfigError(
+            scenario_.where(path),
+            fmt::format("{}: the run has no statistic \"{}\"", path, demand.name()),
+            near.empty() ? "the report's JSON (hvsim run --json) has the names"
+                         : fmt::format("did you mean \"{}\"?", near));
     }
 
     void print_failure(const Verdict& verdict) const {

@@ -36,6 +36,7 @@ hv::PartitionFeatures guest_features(const HypervisorConfig& config) {
     privilege(hv::Privilege::access_frequencies, config.frequency_msrs);
     privilege(hv::Privilege::access_tsc_invariant, config.invariant_tsc);
     features.x2apic = config.x2apic;
+    features.eoi_assist = config.eoi_assist;
     return features;
 }
 

@@ -64,6 +64,11 @@ class Reader {
             const sim::SourceLocation where = place(key_path, node->source());
             key.store(object, read_value(key, *node, key_path, where));
             scenario_.locations[key_path] = where;
+            if (const toml::array* array = node->as_array())
+                for (std::size_t i = 0; i < array->size(); ++i) {
+                    const std::string element = fmt::format("{}[{}]", key_path, i);
+                    scenario_.locations[element] = place(element, array->get(i)->source());
+                }
             return;
         }
         if (key.fallback == nullptr) {

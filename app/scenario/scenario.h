@@ -124,6 +124,7 @@ struct EventConfig {
 struct ExpectConfig {
     std::vector<std::string> console;
     std::vector<std::string> absent;
+    std::vector<std::string> statistics;  ///< each a StatisticDemand
     bool ordered = false;
     ExpectedEnd end = ExpectedEnd::poweroff;
     sim::Time deadline = 0;

@@ -234,6 +234,11 @@ constexpr Key kExpect[] = {
      "ECMAScript regular expression, held against whole lines.",
      store<&ExpectConfig::console>},
     {"absent", strings, "", "Patterns that must not appear.", store<&ExpectConfig::absent>},
+    {"statistics", strings, "",
+     "What must hold for the run's statistics when it has ended: \"NAME > NUMBER\" with ==, !=, <, "
+     "<=, > or >=. The names are those in the report's JSON (hvsim run --json); in a name * stands "
+     "for any characters but a dot, and statistics that it means are added up.",
+     store<&ExpectConfig::statistics>},
     {"ordered", boolean, "false", "The patterns must appear in the given order.",
      store<&ExpectConfig::ordered>},
     {"end",

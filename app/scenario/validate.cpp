@@ -7,6 +7,7 @@
 
 #include "app/pattern.h"
 #include "app/scenario/quantity.h"
+#include "app/statistic_demand.h"
 
 namespace hvsim::app {
 namespace {
@@ -203,10 +204,22 @@ class Validator {
         }
     }
 
+    void check_statistic(const std::string& path, const std::string& text) const {
+        try {
+            const StatisticDemand demand(text);
+        } catch (const sim::ConfigError& error) {
+            fail(path, error.what(), error.hint());
+        }
+    }
+
     void check_expectations() const {
         const ExpectConfig& expect = scenario_.expect;
-        for (const std::string& text : expect.console) check_pattern("expect.console", text);
-        for (const std::string& text : expect.absent) check_pattern("expect.absent", text);
+        for (std::size_t i = 0; i < expect.console.size(); ++i)
+            check_pattern(fmt::format("expect.console[{}]", i), expect.console[i]);
+        for (std::size_t i = 0; i < expect.absent.size(); ++i)
+            check_pattern(fmt::format("expect.absent[{}]", i), expect.absent[i]);
+        for (std::size_t i = 0; i < expect.statistics.size(); ++i)
+            check_statistic(fmt::format("expect.statistics[{}]", i), expect.statistics[i]);
         if (expect.end == ExpectedEnd::console && expect.console.empty())
             fail("expect.end", "\"console\" needs patterns to wait for", "give expect.console");
     }

@@ -180,3 +180,17 @@ TEST_CASE("waiting for the console") {
                  StopReason::none)
                .met);
 }
+
+TEST_CASE("statistics are judged with all the rest") {
+    Scenario scenario = two_vms();
+    scenario.expect.statistics = {"disk.reads >= 3", "disk.reads < 3", "disk.raeds > 0"};
+    RunOutcome outcome = outcome_of(MachineEnd::poweroff, MachineEnd::poweroff);
+    outcome.statistics.push_back({"disk.reads", 3, "count", ""});
+    const ConsoleWatch watch(scenario.expect, 2);
+    const Verdict verdict = judge(scenario, outcome, watch, StopReason::none);
+    CHECK(!verdict.met);
+    CHECK(verdict.unmet ==
+          std::vector<std::string>{"expected of the statistics: disk.reads < 3; found: 3",
+                                   "the run has no statistic \"disk.raeds\""});
+    CHECK(verdict.unknown_statistics == std::vector<std::size_t>{2});
+}

@@ -231,3 +231,35 @@ TEST_CASE("scenario and version") {
     const std::string lists(std::istreambuf_iterator<char>(in), {});
     CHECK(lists.find(fmt::format("project(hvsim VERSION {} ", kVersion)) != std::string::npos);
 }
+
+TEST_CASE("expected statistics: met, missed, unknown, no comparison") {
+    const TemporaryFolder folder;
+    const auto expecting = [&](const std::string& demand) {
+        return run_scenario(folder, {"--quiet", "--no-report", "--set",
+                                     "expect.statistics=[\"disk.reads < 9\", \"" + demand + "\"]"});
+    };
+    CHECK(expecting("disk.* == 3").code == kExitMet);
+    const Result missed = expecting("disk.reads > 3");
+    CHECK(missed.code == kExitUnmet);
+    CHECK(missed.err.starts_with(
+        "hvsim: expected of the statistics: disk.reads > 3; found: 3\n"));
+    const Result unknown = expecting("disk.reasd > 3");
+    CHECK(unknown.code == kExitConfig);
+    CHECK(unknown.err.find("expect.statistics[1]: the run has no statistic \"disk.reasd\"\n"
+                           "  hint: did you mean \"disk.reads\"?\n") != std::string::npos);
+    const Result malformed = expecting("disk.reads = 3");
+    CHECK(malformed.code == kExitConfig);
+    CHECK(malformed.err.find("expected ==, !=, <, <=, > or >=\n  hint: write") !=
+          std::string::npos);
+}
+
+TEST_CASE("a wrong comparison is shown where it stands in the file") {
+    const TemporaryFolder folder;
+    folder.write("test.toml", TemporaryFolder::scenario("poweroff") +
+                                  "statistics = [\n    \"disk.reads > 0\",\n    \"disk.reads\",\n]\n");
+    const Result result = run_scenario(folder);
+    CHECK(result.code == kExitConfig);
+    CHECK(result.err.starts_with("hvsim: " + folder.file("test.toml") +
+                                 ":15:5: expect.statistics[1]: \"disk.reads\": expected a "
+                                 "comparison\n  hint: write "));
+}

@@ -240,7 +240,7 @@ TEST_CASE("contradictions between keys are found") {
     CHECK(error_of(with_vm("", "[[event]]\nat = \"1 s\"\naction = \"remove-disk\"\nlun = 3\n")) ==
           "folder/test.toml:11:7: event[0].lun: VM \"a\" has no disk 3 at that time | ");
     CHECK(error_of(with_vm("", "[expect]\nconsole = [\"re:(\"]\n"))
-              .starts_with("folder/test.toml:9:11: expect.console: \"re:(\" is not a regular "
+              .starts_with("folder/test.toml:9:12: expect.console[0]: \"re:(\" is not a regular "
                            "expression"));
     CHECK(
         error_of(with_vm("", "[expect]\nend = \"console\"\n")).find("needs patterns to wait for") !=

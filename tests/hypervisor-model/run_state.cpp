@@ -21,7 +21,8 @@ apic::InterruptMessage vector(std::uint8_t number,
 struct Assist {
     Machine m;
     VirtualProcessor& vp;
-    Assist() : vp(*m.make_child().vp(0)) {
+    explicit Assist(const HypervisorConfig& config = Machine::default_config())
+        : m(config), vp(*m.make_child().vp(0)) {
         m.enable_apic(vp);
         CHECK_FALSE(vp.write_msr(msr::kVpAssistPage, 0x6'5001, m.now).gp);
     }
@@ -107,6 +108,51 @@ TEST_CASE("EOI assist under nesting: the offer is for one vector only") {
     t.vp.write_msr(msr::kVpAssistPage, 0, t.m.now);
     t.vp.prepare_entry(t.m.now);
     CHECK(t.vp.write_msr(msr::kVpAssistPage, 0x6'5003, t.m.now).gp);
+}
+
+TEST_CASE("ways to end an interrupt are counted apart") {
+    Assist t;
+    const auto interrupt = [&] {
+        t.vp.receive(vector(0x80), t.m.now);
+        t.vp.accept_interrupt(t.m.now);
+        t.vp.prepare_entry(t.m.now);
+    };
+    const VirtualProcessor::Counters& counters = t.vp.counters();
+    const std::uint64_t enabling = counters.xapic_accesses;
+    interrupt();
+    t.guest_takes_offer();
+    t.vp.after_exit(t.m.now);
+    interrupt();
+    t.vp.mmio_apic_write(0xb0, 4, 0, t.m.now);
+    interrupt();
+    t.vp.write_msr(msr::kEoi, 0, t.m.now);
+    CHECK(counters.eoi_assists == 1);
+    CHECK(counters.eoi_writes == 2);
+    CHECK(counters.auto_eois == 0);
+    CHECK(counters.xapic_accesses - enabling == 1);
+    CHECK(counters.synthetic_apic_accesses == 1);
+
+    CHECK(t.vp.read_msr(0x80a, t.m.now).gp);  // not in x2APIC mode: no access to a register
+    CHECK(counters.x2apic_accesses == 0);
+    CHECK_FALSE(t.vp.write_msr(0x1b, 0xfee0'0d00, t.m.now).gp);
+    CHECK_FALSE(t.vp.read_msr(0x80a, t.m.now).gp);
+    CHECK(counters.x2apic_accesses == 1);
+
+    t.vp.receive(vector(0x80), t.m.now, true);
+    CHECK(t.vp.accept_interrupt(t.m.now) == 0x80);
+    CHECK_FALSE(t.vp.apic().isr_vector());
+    CHECK(counters.auto_eois == 1);
+}
+
+TEST_CASE("EOI assist is not offered where the partition has none") {
+    HypervisorConfig config = Machine::default_config();
+    config.guest_features.eoi_assist = false;
+    Assist t(config);
+    t.vp.receive(vector(0x80), t.m.now);
+    t.vp.accept_interrupt(t.m.now);
+    t.vp.prepare_entry(t.m.now);
+    CHECK(t.bits() == 0);
+    CHECK(t.vp.apic().isr_vector() == 0x80);
 }
 
 TEST_CASE("a waiting message keeps the EOI visible") {

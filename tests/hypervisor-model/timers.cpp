@@ -173,10 +173,13 @@ TEST_CASE("message mode: waits for the slot, stays enabled until delivered") {
     CHECK(t.m.slot(t.vp, 2).type == 1);
     CHECK(t.m.slot(t.vp, 2).flags == 1);
     CHECK((t.vp.read_msr(0x4000'00b0, t.m.now).value & 1) == 1);
+    CHECK(t.vp.counters().timer_messages == 0);
     t.m.clear_slot(t.vp, 2);
     t.m.now += 10 * kTick;
     t.vp.write_msr(msr::kEom, 0, t.m.now);
     const MessageSlot slot = t.m.slot(t.vp, 2);
+    CHECK(t.vp.counters().timer_messages == 1);
+    CHECK(t.vp.counters().by_timer == 0);
     CHECK(slot.type == 0x8000'0010);
     CHECK(slot.payload_size == 24);
     TimerMessagePayload payload;
