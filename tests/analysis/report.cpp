@@ -19,6 +19,9 @@ sim::TraceNames test_names() {
     names.add(EventKind::kVmExit, 0, 12, "HLT");
     names.add(EventKind::kHypercall, 0, 0x5c, "HvCallPostMessage");
     names.add(EventKind::kVmbusMessage, 0, 1, "OfferChannel");
+    names.add(EventKind::kVpRun, 1, 2, "halted");
+    names.add(EventKind::kInterruptAccepted, 1, 6, "SynIC");
+    names.add(EventKind::kException, 0, 14, "#PF");
     names.add(EventKind::kScsiRequest, 1, 0x28, "READ(10)");
     return names;
 }
@@ -33,11 +36,18 @@ RunResult small_result() {
     recorder.record(EventKind::kVmEntry, 3000, vp0);
     recorder.record(EventKind::kVmExit, 5000, vp0, 10);
     recorder.record(EventKind::kVmEntry, 6000, vp0);
+    // The hypervisor worked 250 ps until it took vp1 off the processor, and 500 ps to get it back.
+    recorder.record(EventKind::kVpRun, 1750, vp1, 0, 2, 900);
+    recorder.record(EventKind::kVpRun, 1'001'000, vp1, 1, 0, 40);
     recorder.record(EventKind::kVmEntry, 1'001'500, vp1);
     recorder.record(EventKind::kVmExit, 2'000'000, vp0, 48);  // still outside at the end
     recorder.record(EventKind::kHypercall, 5500, vp0, 0x5c, 0, 0, 0);
     recorder.record(EventKind::kHypercall, 5500, vp0, 0x5c, 0, 5, 0);
     recorder.record(EventKind::kInterrupt, 7000, vp0, 0xf3, 1);
+    recorder.record(EventKind::kInterruptAccepted, 7000, vp0, 0xf3, 6);
+    recorder.record(EventKind::kInterruptAccepted, 7000, {0, sim::kNoUnit, sim::kNoUnit}, 0x50, 5);
+    recorder.record(EventKind::kIpi, 7000, vp0, 0xfb, 0, 1);
+    recorder.record(EventKind::kException, 7000, vp0, 14, 2, 0xffff, 0x1000);
     recorder.record(EventKind::kVmbusMessage, 7000, vp0, 1, 0, 1, 196);
     recorder.record(EventKind::kVmbusPacket, 8000, vp0, 4, 77, 64, 0);
     recorder.record(EventKind::kVmbusPacket, 9000, vp0, 4, 77, 4096, 1);
@@ -84,19 +94,40 @@ Time and speed
   timer overshoot  at most 1.234 ns
 
 VM exits
-  reason  count  until re-entry      mean
-  all         4        1.003 us  250.8 ns
-  CPUID       2        3.000 ns  1.500 ns
-  HLT         1        1.000 us  1.000 us
-  0x30        1               0         0
+  reason  count  in hypervisor      mean  until re-entry
+  all         4       3.750 ns    937 ps        1.003 us
+  CPUID       2       3.000 ns  1.500 ns        3.000 ns
+  HLT         1         750 ps    750 ps        1.000 us
+  0x30        1              0         0               0
+
+Virtual processors
+  processor         runs     ran  waited  longest wait
+  partition 2 vp 1     1  900 ps   40 ps         40 ps
+
+Why virtual processors stopped
+  reason              count
+  partition 2 halted      1
 
 Hypercalls
   call               count  failed  repetitions
   HvCallPostMessage      2       1            0
 
-Interrupts sent
+Interrupts sent by devices
   vector and source  count
   0xf3 0x1               1
+
+Interrupts between processors
+  vector and mode  count
+  0xfb 0x0             1
+
+Interrupts accepted
+  by, vector and cause    count
+  partition 2 0xf3 SynIC      1
+  host 0x50 0x5               1
+
+Exceptions
+  in and vector    count
+  partition 2 #PF      1
 
 VMBus messages
   type                   count
@@ -132,7 +163,7 @@ TEST_CASE("the text report is golden") {
 
 TEST_CASE("the JSON report has the same numbers, in a stable order") {
     const std::string text = json_report(small_result());
-    CHECK(text.starts_with("{\n  \"format\": \"hvsim-run\",\n  \"format_version\": 1,\n"));
+    CHECK(text.starts_with("{\n  \"format\": \"hvsim-run\",\n  \"format_version\": 2,\n"));
     CHECK(text.ends_with("}\n"));
     const auto json = nlohmann::json::parse(text);
     CHECK(json["result"]["end"] == "deadline");
@@ -142,7 +173,9 @@ TEST_CASE("the JSON report has the same numbers, in a stable order") {
     CHECK(json["instructions"].is_null());
     CHECK(json["tables"]["vm_exits"][0]["name"] == "all");
     CHECK(json["tables"]["vm_exits"][1]["name"] == "CPUID");
-    CHECK(json["tables"]["vm_exits"][1]["away_ps"] == 3000);
+    CHECK(json["tables"]["vm_exits"][1]["cost_ps"] == 3000);
+    CHECK(json["tables"]["vm_exits"][2]["mean_cost_ps"] == 750);
+    CHECK(json["tables"]["vm_exits"][2]["away_ps"] == 1'000'000);
     CHECK(json["tables"]["vmbus_channels"][0]["bytes_to_guest"] == 4096);
     CHECK(json["distributions"]["scsi.READ(10)"]["p50"] == 89'990'000);
     CHECK(json["statistics"][2]["name"] == "hv.slices");
@@ -181,4 +214,19 @@ TEST_CASE("numbers as text") {
     CHECK(size_text(1024) == "1.000 KiB");
     CHECK(size_text(~std::uint64_t{0}) == "16777216 TiB");
     CHECK(exact_seconds(1'000'000'000'005) == "1.000000000005");
+}
+
+TEST_CASE("long tables that only count are cut in the text, not in the JSON") {
+    Tally tally({});
+    sim::Recorder recorder;
+    recorder.set_sink(&tally, sim::EventLevel::event);
+    for (unsigned msr = 0; msr < 25; ++msr)
+        for (unsigned i = 0; i <= msr; ++i) recorder.record(EventKind::kMsrIntercept, 1, {}, msr);
+    RunResult result;
+    tally.add_to(result);
+    const std::string text = text_report(result);
+    CHECK(text.find("\n  0x6           7\n  6 others     21\n") != std::string::npos);
+    CHECK(text.find("0x5 ") == std::string::npos);
+    const auto json = nlohmann::json::parse(json_report(result));
+    CHECK(json["tables"]["msr_intercepts"].size() == 25);
 }

@@ -123,6 +123,20 @@ TEST_CASE("a refused entry says which rule") {
     CHECK(p.backend.enter().entered);
 }
 
+TEST_CASE("a guest that spins exits when the pause filter is used up") {
+    Processor p;
+    REQUIRE(p.backend.enter().entered);
+    cpu::Action pause;
+    pause.kind = cpu::ActionKind::pause;
+    pause.instruction_length = 2;
+    for (unsigned i = 0; i < kSpinPauses; ++i) CHECK_FALSE(p.core.guest_mode->intercepts(pause));
+    CHECK(p.core.guest_mode->intercepts(pause));
+    p.core.guest_mode->exit(pause, nullptr);
+    const ExitInfo exit = p.backend.exit_info();
+    CHECK(exit.kind == ExitKind::pause_loop);
+    CHECK(exit.instruction_length == 2);
+}
+
 TEST_CASE("every exit that the hypervisor asked for has its meaning") {
     using cpu::ActionKind;
     Processor p;
