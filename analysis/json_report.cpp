@@ -46,6 +46,7 @@ std::string json_report(const RunResult& result) {
     root["program_version"] = result.program_version;
     root["machine"] = pairs_json(result.machine);
     root["result"] = {{"end", result.end}, {"met", result.met}, {"unmet", result.unmet}};
+    if (result.exit_code) root["result"]["exit_code"] = *result.exit_code;
     root["time"] = {{"virtual_ps", result.virtual_time},
                     {"quantum_ps", result.quantum},
                     {"greatest_overshoot_ps", result.greatest_overshoot}};

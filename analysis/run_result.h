@@ -68,9 +68,10 @@ struct RunResult {
     std::vector<NamedText> versions;  ///< of libraries
     std::vector<NamedText> machine;   ///< what was simulated
 
-    std::string end;                 ///< "poweroff", "deadline", ...
-    bool met = false;                ///< the scenario's expectations
-    std::vector<std::string> unmet;  ///< a sentence for each that is not
+    std::string end;                              ///< "poweroff", "deadline", ...
+    std::optional<std::uint32_t> exit_code = {};  ///< that a test device was given
+    bool met = false;                             ///< the scenario's expectations
+    std::vector<std::string> unmet;               ///< a sentence for each that is not
 
     sim::Time virtual_time = 0;
     std::uint64_t wall_ns = 0;

@@ -36,6 +36,8 @@ MachineEnd wanted(ExpectedEnd end) {
             return MachineEnd::crash;
         case ExpectedEnd::halt:
             return MachineEnd::halt;
+        case ExpectedEnd::exit:
+            return MachineEnd::exit;
         case ExpectedEnd::console:
             break;
     }
@@ -57,6 +59,8 @@ std::string_view sentence(MachineEnd end) {
             return "ended with a triple fault";
         case MachineEnd::halt:
             return "stopped: all its processors wait with interrupts off";
+        case MachineEnd::exit:
+            return "ended the run by a test device";
     }
     return "ended";
 }
@@ -77,6 +81,8 @@ std::string_view to_string(MachineEnd end) {
             return "triple_fault";
         case MachineEnd::halt:
             return "halt";
+        case MachineEnd::exit:
+            return "exit";
     }
     return "unknown";
 }
@@ -169,6 +175,7 @@ class Judge {
         for (const ConsoleWatch::Sighting& sighting : watch_.unwanted())
             add(fmt::format("{} showed \"{}\" {}: {}", name(sighting.console), sighting.pattern,
                             at(sighting.time), sighting.line));
+        judge_exit_codes();
         judge_statistics();
         verdict_.met = verdict_.unmet.empty();
         return std::move(verdict_);
@@ -239,6 +246,15 @@ class Judge {
                 text += fmt::format("; expected: {}", to_string(expected));
             add(std::move(text));
         }
+    }
+
+    void judge_exit_codes() {
+        const auto expected = scenario_.expect.exit_code;
+        if (!expected) return;
+        for (std::size_t i = 0; i < outcome_.machines.size(); ++i)
+            if (const auto found = outcome_.machines[i].exit_code; found && *found != *expected)
+                add(fmt::format("{} ended with exit code {}; expected: {}", name(i), *found,
+                                *expected));
     }
 
     void judge_statistics() {

@@ -52,6 +52,7 @@ enum class MachineEnd : std::uint8_t {
     crash,         ///< the guest reported a crash (crash MSRs)
     triple_fault,  ///< a processor shut down
     halt,          ///< all processors wait with interrupts off, for good
+    exit,          ///< a test device was told to end the run
 };
 std::string_view to_string(MachineEnd end);
 
@@ -60,6 +61,7 @@ struct MachineOutcome {
     sim::Time time = 0;  ///< of the end
     std::string
         detail;  ///< further words about it (crash parameters, the faulting RIP); may be empty
+    std::optional<std::uint32_t> exit_code = {};  ///< with `exit`
 };
 
 /// What made a run stop.

@@ -156,6 +156,7 @@ class Run {
         result.versions = surroundings_.machine.versions();
         result.machine = machine_text();
         result.end = verdict.end;
+        if (!outcome.machines.empty()) result.exit_code = outcome.machines.front().exit_code;
         result.met = verdict.met;
         result.unmet = verdict.unmet;
         result.virtual_time = outcome.virtual_time;

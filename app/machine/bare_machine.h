@@ -2,6 +2,7 @@
 // The server without a hypervisor: boot software on the logical processors themselves.
 #include "app/machine/bare_processor.h"
 #include "app/machine/board.h"
+#include "app/machine/test_devices.h"
 
 namespace hvsim::app {
 
@@ -10,7 +11,7 @@ class BareMachine {
     explicit BareMachine(Board& board);
     ~BareMachine();
 
-    /// Loads the kernel as [boot] says, state of the boot processor included.
+    /// Loads the kernel as [boot] says, state of the first processor included.
     void boot();
     void collect(RunOutcome& outcome) const;
     /// All processors wait for something that will not come, or are shut down.
@@ -20,8 +21,10 @@ class BareMachine {
 
   private:
     Board& board_;
+    TestDevices test_devices_;
     std::unique_ptr<cpu::engine::EngineGroup> engines_;
     std::vector<std::unique_ptr<cpu::Core>> cores_;
+    std::vector<std::unique_ptr<cpu::Virtualization>> extensions_;
     std::vector<std::unique_ptr<BareProcessor>> processors_;
 };
 

@@ -49,7 +49,7 @@ Board::Board(const Scenario& s, RunOptions& o)
       model(model_of(s)),
       ram(checked_ram(s), kDeviceHole),
       dispatcher("dispatcher", {s.host.quantum, s.expect.deadline}),
-      interrupts(recorder, s.timing.interrupt_ipi),
+      interrupts(recorder, {s.timing.interrupt_ipi, s.timing.interrupt_msi}),
       memory_bus("memory_bus", "bus.memory"),
       io_bus("io_bus", "bus.io"),
       ram_target("ram", ram),
@@ -93,16 +93,19 @@ Board::Board(const Scenario& s, RunOptions& o)
         masters.back()->io.bind(io_bus.initiators);
         buses.push_back(std::make_unique<ProcessorBus>(*masters.back(), time, dispatcher));
     }
+    interrupts.on_departure = [this] { dispatcher.reconsider(); };
     dispatcher.add(uart);
     dispatcher.add(rtc);
     dispatcher.add(acpi_pm);
+    dispatcher.add(interrupts);
 }
 
 Board::~Board() = default;
 
-void Board::end(MachineEnd how, sim::Time now, std::string detail) {
+void Board::end(MachineEnd how, sim::Time now, std::string detail,
+                std::optional<std::uint32_t> exit_code) {
     if (outcome.end != MachineEnd::running) return;
-    outcome = {how, now, std::move(detail)};
+    outcome = {how, now, std::move(detail), exit_code};
     recorder.record(sim::EventKind::kPowerState, now, {}, static_cast<std::uint64_t>(how));
     dispatcher.end();
 }

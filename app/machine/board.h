@@ -80,7 +80,8 @@ class Board final : private devices::PowerControl {
 
     /// How the machine ended, when a device said so.
     MachineOutcome outcome;
-    void end(MachineEnd how, sim::Time now, std::string detail = {});
+    void end(MachineEnd how, sim::Time now, std::string detail = {},
+             std::optional<std::uint32_t> exit_code = {});
 
   private:
     void sleep(unsigned sleep_type, sim::Time now) override;

@@ -70,6 +70,7 @@ sim::Time Dispatcher::limit_for(std::size_t index, sim::Time start) const {
 void Dispatcher::reconsider() {
     if (current_ == SIZE_MAX) return;
     Processor& processor = threads_[current_]->processor;
+    if (ended_) return processor.shorten(processor.now());
     processor.shorten(limit_for(current_, processor.now()));
 }
 

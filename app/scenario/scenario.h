@@ -21,7 +21,10 @@ enum class DiskFormat : std::uint8_t { raw, vhd };
 enum class DiskAccess : std::uint8_t { overlay, in_place, read_only };
 enum class EventAction : std::uint8_t { remove_disk, add_disk };
 /// How a run is meant to end. `console`: as soon as every expected pattern was seen.
-enum class ExpectedEnd : std::uint8_t { poweroff, reboot, crash, halt, console };
+enum class ExpectedEnd : std::uint8_t { poweroff, reboot, crash, halt, console, exit };
+enum class BootProtocol : std::uint8_t { automatic, linux_kernel, multiboot, pvh, flat };
+enum class FlatMode : std::uint8_t { real, protected_mode, long_mode };
+enum class TestDeviceKind : std::uint8_t { debug_exit, testdev, fw_cfg, hyperv_testdev };
 
 struct IommuConfig {
     bool enabled = false;
@@ -90,12 +93,36 @@ struct VmConfig {
     std::vector<DiskConfig> disks;
 };
 
+/// Where and how a flat binary starts.
+struct FlatBootConfig {
+    FlatMode mode = FlatMode::real;
+    std::uint64_t load = 0;
+    std::optional<std::uint64_t> entry;  ///< nothing: where it is loaded
+    std::vector<std::string> registers;  ///< "rax=1"
+};
+
 /// What the bare machine boots when there is no hypervisor.
 struct BootConfig {
     std::filesystem::path kernel;
+    BootProtocol protocol = BootProtocol::automatic;
     std::filesystem::path initramfs;
-    std::string command_line;
+    std::vector<std::string> modules;         ///< "FILE WORDS", as written
+    std::optional<std::string> command_line;  ///< nothing: by protocol
     std::string console;
+    FlatBootConfig flat;
+};
+
+/// A module's file, and the words behind it.
+inline std::filesystem::path module_file(const std::string& module) {
+    return module.substr(0, module.find(' '));
+}
+inline std::string module_words(const std::string& module) {
+    const std::size_t blank = module.find(' ');
+    return blank == std::string::npos ? std::string() : module.substr(blank + 1);
+}
+
+struct TestDeviceConfig {
+    TestDeviceKind kind = TestDeviceKind::debug_exit;
 };
 
 /// Text typed on a console once a pattern was seen.
@@ -127,6 +154,7 @@ struct ExpectConfig {
     std::vector<std::string> statistics;  ///< each a StatisticDemand
     bool ordered = false;
     ExpectedEnd end = ExpectedEnd::poweroff;
+    std::optional<std::uint32_t> exit_code;
     sim::Time deadline = 0;
 };
 
@@ -142,6 +170,7 @@ struct Scenario {
     HostConfig host;
     std::optional<HypervisorConfig> hypervisor;
     std::optional<BootConfig> boot;
+    std::vector<TestDeviceConfig> test_devices;
     std::vector<VmConfig> vms;
     ConsoleConfig console;
     std::vector<EventConfig> events;

@@ -27,7 +27,10 @@ constexpr string_view kFeatures[] = {"vmx", "svm", "nx", "slat"};
 constexpr string_view kFormats[] = {"raw", "vhd"};
 constexpr string_view kAccesses[] = {"overlay", "in-place", "read-only"};
 constexpr string_view kActions[] = {"remove-disk", "add-disk"};
-constexpr string_view kEnds[] = {"poweroff", "reboot", "crash", "halt", "console"};
+constexpr string_view kEnds[] = {"poweroff", "reboot", "crash", "halt", "console", "exit"};
+constexpr string_view kProtocols[] = {"auto", "linux", "multiboot", "pvh", "flat"};
+constexpr string_view kFlatModes[] = {"real", "protected", "long"};
+constexpr string_view kTestDevices[] = {"debug-exit", "testdev", "fw-cfg", "hyperv-testdev"};
 constexpr string_view kVersions[] = {"5.3", "5.2", "5.1", "5.0", "4.1",
                                      "4.0", "3.0", "2.4", "1.1", "0.13"};
 
@@ -140,12 +143,59 @@ constexpr Key kHypervisor[] = {
 };
 
 constexpr Key kBoot[] = {
-    {"kernel", path, nullptr, "Linux kernel (bzImage or ELF).", store<&BootConfig::kernel>},
-    {"initramfs", path, "", "Initial RAM file system.", store<&BootConfig::initramfs>},
-    {"command_line", string, "console=ttyS0", "Kernel command line.",
+    {"kernel", path, nullptr, "What to boot.", store<&BootConfig::kernel>},
+    {"protocol",
+     choice,
+     "auto",
+     "How: linux = a bzImage by its 64-bit protocol, multiboot = Multiboot 1 (ELF, or the header's "
+     "addresses), pvh = ELF with a PVH entry point (as vmlinux has it), flat = bytes as "
+     "[boot.flat] "
+     "says. auto = what the file's header says; never flat.",
+     store<&BootConfig::protocol>,
+     {},
+     kProtocols},
+    {"initramfs", path, "", "linux, pvh: initial RAM file system.", store<&BootConfig::initramfs>},
+    {"modules", strings, "",
+     "multiboot, pvh: files to load with the kernel, each with the words for it after a blank: "
+     "\"FILE WORDS\".",
+     store<&BootConfig::modules>},
+    {"command_line", string, "",
+     "Kernel command line; multiboot puts the kernel's path before it. Default: console=ttyS0 for "
+     "linux and pvh, otherwise empty.",
      store<&BootConfig::command_line>},
     {"console", string, "stdout", "Where the serial console goes: stdout, none or file:PATH.",
      store<&BootConfig::console>},
+};
+
+constexpr Key kFlat[] = {
+    {"mode",
+     choice,
+     "real",
+     "The processor's mode: real, protected = 32 bit with flat segments, long = 64 bit with the "
+     "first 4 GiB mapped one to one.",
+     store<&FlatBootConfig::mode>,
+     {},
+     kFlatModes},
+    {"load", integer, "0x7c00", "Physical address of the file's first byte.",
+     store<&FlatBootConfig::load>},
+    {"entry", integer, "", "Physical address of the first instruction. Default: the first byte.",
+     store<&FlatBootConfig::entry>},
+    {"registers", strings, "", "General registers that do not start as zero: \"rsp=0x7000\".",
+     store<&FlatBootConfig::registers>},
+};
+
+constexpr Key kTestDevice[] = {
+    {"kind",
+     choice,
+     nullptr,
+     "debug-exit: writing port 0xf4 ends the run with that exit code. testdev: a data latch at "
+     "0xe0-0xe3, a flush port at 0xe4, a byte latch at 0xe8, one port for each of the 24 interrupt "
+     "lines from 0x2000 on, 64 KiB of device memory at 0xff000000. fw-cfg: processors and RAM size "
+     "at 0x510. hyperv-testdev: commands to a SynIC at 0x3000 (a bare machine has none and ignores "
+     "them).",
+     store<&TestDeviceConfig::kind>,
+     {},
+     kTestDevices},
 };
 
 constexpr Key kVm[] = {
@@ -244,10 +294,17 @@ constexpr Key kExpect[] = {
     {"end",
      choice,
      "poweroff",
-     "How the run must end. console: it is stopped once every expected pattern was seen.",
+     "How the run must end. console: it is stopped once every expected pattern was seen. exit: by "
+     "a test device.",
      store<&ExpectConfig::end>,
      {},
      kEnds},
+    {"exit_code",
+     integer,
+     "",
+     "The code that a debug-exit device must be given. The end is then exit.",
+     store<&ExpectConfig::exit_code>,
+     {0, 0xffffffff}},
     {"deadline",
      duration,
      "60 s",
@@ -266,6 +323,10 @@ constexpr Section kSections[] = {
      "boots [boot]; with it, it runs the [[vm]]s.",
      kHypervisor, open<&Scenario::hypervisor>},
     {"boot", SectionKind::optional, "What a bare machine boots.", kBoot, open<&Scenario::boot>},
+    {"boot.flat", SectionKind::table, "How a flat binary starts.", kFlat, open<&BootConfig::flat>},
+    {"test_device", SectionKind::array,
+     "A device that test kernels expect of a bare machine, one section for each.", kTestDevice,
+     open<&Scenario::test_devices>},
     {"vm", SectionKind::array, "A virtual machine (child partition), one section for each.", kVm,
      open<&Scenario::vms>},
     {"vm.vmbus", SectionKind::table, "Its VMBus.", kVmbus, open<&VmConfig::vmbus>},

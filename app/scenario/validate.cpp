@@ -8,6 +8,7 @@
 #include "app/pattern.h"
 #include "app/scenario/quantity.h"
 #include "app/statistic_demand.h"
+#include "devices/firmware/flat_loader.h"
 
 namespace hvsim::app {
 namespace {
@@ -28,6 +29,14 @@ void resolve_sink(std::string& sink, const fs::path& folder) {
     sink = std::string(kFileSink) + file.string();
 }
 
+/// "FILE WORDS": only the file is relative to the folder.
+void resolve_module(std::string& module, const fs::path& folder) {
+    const std::size_t blank = std::min(module.find(' '), module.size());
+    fs::path file = module.substr(0, blank);
+    resolve(file, folder);
+    module = file.string() + module.substr(blank);
+}
+
 bool good_name(const std::string& name) {
     return !name.empty() && name.size() <= kNameLength &&
            std::all_of(name.begin(), name.end(), [](char c) {
@@ -45,6 +54,7 @@ class Validator {
         check_shape();
         check_features();
         check_boot();
+        check_test_devices();
         check_vms();
         check_memory();
         check_inputs();
@@ -108,6 +118,42 @@ class Validator {
         check_file("boot.kernel", scenario_.boot->kernel);
         check_file("boot.initramfs", scenario_.boot->initramfs);
         check_sink("boot.console", scenario_.boot->console);
+        check_boot_files();
+        const FlatBootConfig& flat = scenario_.boot->flat;
+        for (std::size_t i = 0; i < flat.registers.size(); ++i)
+            if (!devices::firmware::parse_register(flat.registers[i]))
+                fail(fmt::format("boot.flat.registers[{}]", i),
+                     fmt::format("expected \"NAME=VALUE\" with one of the 16 general registers, "
+                                 "found \"{}\"",
+                                 flat.registers[i]));
+    }
+
+    /// Which files go with which protocol; what "auto" turns out to be is known only when it boots.
+    void check_boot_files() const {
+        const BootConfig& boot = *scenario_.boot;
+        for (std::size_t i = 0; i < boot.modules.size(); ++i)
+            check_file(fmt::format("boot.modules[{}]", i), module_file(boot.modules[i]));
+        const bool flat = boot.protocol == BootProtocol::flat;
+        const bool is_linux = boot.protocol == BootProtocol::linux_kernel;
+        if (!boot.modules.empty() && (flat || is_linux))
+            fail("boot.modules", fmt::format("{} takes no modules", flat ? "flat" : "linux"),
+                 flat ? "append them to the file" : "give an initramfs");
+        if (!boot.initramfs.empty() && (flat || boot.protocol == BootProtocol::multiboot))
+            fail("boot.initramfs", "only linux and pvh take an initramfs", "give it as a module");
+        if (boot.command_line && flat)
+            fail("boot.command_line", "a flat binary has no command line", "use the registers");
+        if (!flat && scenario_.locations.contains("boot.flat"))
+            fail("boot.flat", "is for boot.protocol = \"flat\" only");
+    }
+
+    void check_test_devices() const {
+        std::set<TestDeviceKind> kinds;
+        for (std::size_t i = 0; i < scenario_.test_devices.size(); ++i) {
+            const std::string path = fmt::format("test_device[{}]", i);
+            if (!scenario_.boot) fail(path, "only a bare machine has test devices");
+            if (!kinds.insert(scenario_.test_devices[i].kind).second)
+                fail(path + ".kind", "there is already one of this kind");
+        }
     }
 
     void check_vms() const {
@@ -220,6 +266,15 @@ class Validator {
             check_pattern(fmt::format("expect.absent[{}]", i), expect.absent[i]);
         for (std::size_t i = 0; i < expect.statistics.size(); ++i)
             check_statistic(fmt::format("expect.statistics[{}]", i), expect.statistics[i]);
+        if (expect.exit_code && expect.end != ExpectedEnd::exit)
+            fail("expect.exit_code", "needs the end \"exit\"", "remove expect.end");
+        if (expect.end == ExpectedEnd::exit &&
+            std::none_of(scenario_.test_devices.begin(), scenario_.test_devices.end(),
+                         [](const TestDeviceConfig& device) {
+                             return device.kind == TestDeviceKind::debug_exit;
+                         }))
+            fail(expect.exit_code ? "expect.exit_code" : "expect.end",
+                 "there is no device to exit by", "add a [[test_device]] of kind \"debug-exit\"");
         if (expect.end == ExpectedEnd::console && expect.console.empty())
             fail("expect.end", "\"console\" needs patterns to wait for", "give expect.console");
     }
@@ -236,7 +291,10 @@ void complete(Scenario& scenario) {
         resolve(scenario.boot->kernel, folder);
         resolve(scenario.boot->initramfs, folder);
         resolve_sink(scenario.boot->console, folder);
+        for (std::string& module : scenario.boot->modules) resolve_module(module, folder);
     }
+    if (scenario.expect.exit_code && !scenario.locations.contains("expect.end"))
+        scenario.expect.end = ExpectedEnd::exit;
     for (std::size_t i = 0; i < scenario.vms.size(); ++i) {
         VmConfig& vm = scenario.vms[i];
         resolve(vm.kernel, folder);

@@ -28,11 +28,12 @@ struct KernelRequest {
     sim::SourceLocation where;  ///< of the kernel in the configuration file
 };
 
-/// Low memory that the loaders use; a kernel may take it once it has read what it needs.
-inline constexpr AddressRange kLoaderArea{0x8000, 0x8000};
-inline constexpr std::uint64_t kLoaderGdtAddress = 0x8000, kLoaderMapAddress = 0x9000,
-                               kLoaderInfoAddress = 0x9500, kLoaderModuleListAddress = 0xa000,
-                               kLoaderStringsAddress = 0xb000;
+/// Low memory that the loaders use; a kernel may take it once it has read what it needs. It lies at
+/// the end of conventional memory, where small kernels rarely put anything.
+inline constexpr AddressRange kLoaderArea{0x90000, 0x8000};
+inline constexpr std::uint64_t kLoaderGdtAddress = 0x90000, kLoaderMapAddress = 0x91000,
+                               kLoaderInfoAddress = 0x91500, kLoaderModuleListAddress = 0x92000,
+                               kLoaderStringsAddress = 0x93000;
 /// Strings and the list of modules must fit their places.
 inline constexpr std::size_t kLoaderStringsSize = 0x5000, kMostModules = 128;
 
