@@ -196,6 +196,10 @@ void Core::shutdown() {
     Action action;
     action.kind = ActionKind::triple_fault;
     if (exits(action)) return;
+    enter_shutdown();
+}
+
+void Core::enter_shutdown() {
     activity_ = ActivityState::shutdown;
     stop_ = CoreStop::shutdown;
     stop_requested_ = true;
@@ -221,6 +225,7 @@ void Core::deliver(Event event, bool intercept_it) {
         switch (delivery.deliver(event)) {
             case Delivery::Outcome::delivered:
                 set_interrupt_shadow(false);
+                last_branches_.record_event(at, rip(), event.vector == kDB);
                 if (event.is_exception())
                     recorder_.record(sim::EventKind::kException, now(), subject_, event.vector,
                                      event.error_code, at, event.address);
@@ -252,6 +257,9 @@ void Core::deliver(Event event, bool intercept_it) {
 // --- intercepts ---
 
 void Core::on_intercept(const engine::Intercept& intercept) {
+    const bool system_call = intercept.code == engine::InterceptCode::syscall ||
+                             intercept.code == engine::InterceptCode::sysenter;
+    if (!system_call) branch_.kind = BranchKind::none;  // it has not happened
     if (intercept.code == engine::InterceptCode::page_fault) handle_page_fault(intercept);
     else Instructions(*this).handle(intercept);
     // An access that a handler serves has yet to happen.

@@ -5,9 +5,11 @@
 #include <optional>
 #include <span>
 
+#include "cpu/branches.h"
 #include "cpu/bus.h"
 #include "cpu/decode.h"
 #include "cpu/execution_core.h"
+#include "cpu/last_branches.h"
 #include "cpu/models/model.h"
 #include "cpu/virtualization.h"
 
@@ -79,6 +81,8 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     /// When the guest's controls want attention, also of a core that waits.
     sim::Time guest_deadline() const noexcept;
     /// Delivers an interrupt, acknowledged already, through the IDT.
+    bool interrupt_requested() const;
+    std::uint8_t acknowledge_interrupt();
     void deliver_interrupt(std::uint8_t vector);
     /// The core runs as a guest under `mode` (nullptr: outside a guest).
     void set_guest_mode(GuestMode* mode) noexcept override;
@@ -146,6 +150,14 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     /// MOV to CRn by the program, with the architecture's checks; false: #GP(0).
     bool write_cr_checked(unsigned index, std::uint64_t value);
     MsrFile& msrs() noexcept { return *msrs_; }
+    /// While they are enabled the core runs one instruction at a time.
+    LastBranches& last_branches() noexcept { return last_branches_; }
+    std::uint64_t debugctl() const noexcept;
+    void set_debugctl(std::uint64_t value) noexcept;
+    /// The PDPTE registers of PAE paging; loading them from `cr3`'s table fails on reserved bits.
+    const std::array<std::uint64_t, 4>& pdptes() const noexcept { return pdptes_; }
+    void set_pdptes(const std::array<std::uint64_t, 4>& pdptes) noexcept;
+    bool load_pdptes_of(std::uint64_t cr3);
     sim::Ram& ram() noexcept override { return ram_; }
     sim::Recorder& recorder() noexcept override { return recorder_; }
     const sim::TimingProfile& timing() const noexcept override { return timing_; }
@@ -153,8 +165,15 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     /// Outcome of a walk of the current paging structures, with its costs.
     mmu::WalkResult walk(std::uint64_t linear, const mmu::AccessRequest& request) noexcept;
 
+    /// Reads the PDPTEs that CR3 names, where PAE paging is on. False: reserved bits are set.
+    bool reload_pdptes() {
+        return paging_.mode != mmu::PagingMode::pae || load_pdptes(engine_->cr(3));
+    }
+
     /// State after power-on or INIT (SDM 3A 10.1.1, table 10-1). `init`: keeps what INIT keeps.
     void reset(bool init);
+    /// The shutdown state (SDM 3A 6.15), whatever a guest's controls say.
+    void enter_shutdown();
     /// Starts at the page that a SIPI names (SDM 3A 9.4.4).
     void start_at_sipi(std::uint8_t vector);
 
@@ -226,6 +245,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     bool process_one_event();
     void prepare_instruction();
     void pass_boundary();
+    void look_for_branch();
     enum class Due : std::uint8_t {
         nothing, injection, smi, guest_before_nmi, nmi, guest_before_interrupts, interrupt, nmi_window,
         interrupt_window, guest_after_interrupts,
@@ -284,6 +304,9 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     } refusal_;
     mmu::NestedFault nested_fault_;
 
+    LastBranches last_branches_;
+    Branch branch_;  // what the instruction at branch_from_ is, while it runs
+    std::uint64_t branch_from_ = 0;
     bool stepping_ = false;  // one instruction runs alone (GuestMode::wants_step)
     engine::MmioHandler* assist_handler_ = nullptr;
     std::uint64_t assist_physical_ = 0, assist_linear_ = 0;

@@ -34,7 +34,7 @@ Core::Due Core::due_event() const {
     if (own && activity_ == ActivityState::shutdown) return Due::nothing;
     if (own && guest_->has_due(DueOrder::before_interrupts)) return Due::guest_before_interrupts;
     if (apic_ != nullptr) {
-        if (apic_->highest_pending() && takes_interrupt(open)) return Due::interrupt;
+        if (interrupt_requested() && takes_interrupt(open)) return Due::interrupt;
     }
     if (guest_ == nullptr) return Due::nothing;
     if (guest_->wants_nmi_window() && !nmi_blocked() && !interrupt_shadow()) return Due::nmi_window;
@@ -46,9 +46,15 @@ Core::Due Core::due_event() const {
 /// Something waits that is not due yet: the next block boundary may be the one.
 bool Core::awaits_event() const {
     if (extension_ != nullptr && extension_->holds_events()) return false;  // its end asks again
-    if (apic_ != nullptr && (apic_->highest_pending() || apic_->has_nmi_pending())) return true;
+    if (apic_ != nullptr && (interrupt_requested() || apic_->has_nmi_pending())) return true;
     return guest_ != nullptr && (guest_->wants_interrupt_window() || guest_->wants_nmi_window() ||
                                  guest_->watches_boundaries());
+}
+
+/// By the local APIC, or past it by an 8259A: INTR of a guest's own hypervisor only.
+bool Core::interrupt_requested() const {
+    if (apic_->highest_pending()) return true;
+    return (guest_ == nullptr || extension_ != nullptr) && apic_->ext_int_requested();
 }
 
 bool Core::exits(ActionKind kind) {
@@ -102,8 +108,15 @@ bool Core::process_nmi() {
 bool Core::process_interrupt() {
     if (guest_ != nullptr && guest_->exits_on_interrupt())
         return exits(ActionKind::external_interrupt);
-    deliver_interrupt(apic_->acknowledge(now()));
+    deliver_interrupt(acknowledge_interrupt());
     return true;
+}
+
+/// The 8259A's request is served first: it does not take part in the local APIC's priorities.
+std::uint8_t Core::acknowledge_interrupt() {
+    if (!apic_->ext_int_requested()) return apic_->acknowledge(now());
+    apic_->take_ext_int();
+    return bus_.acknowledge_interrupt(now());
 }
 
 void Core::deliver_interrupt(std::uint8_t vector) {
@@ -121,7 +134,10 @@ void Core::deliver_interrupt(std::uint8_t vector) {
 void Core::prepare_instruction() {
     const bool assisted = assist_handler_ != nullptr;
     if (assisted) run_assist();
-    if (extension_ == nullptr || guest_ == nullptr || !guest_->wants_step()) return;
+    const bool traced = last_branches_.enabled();
+    const bool steps = extension_ != nullptr && guest_ != nullptr && guest_->wants_step();
+    if (!traced && !steps) return;
+    if (traced) look_for_branch();
     // A page that no access can name: its address is not canonical.
     constexpr std::uint64_t kNowhere = std::uint64_t{1} << 62;
     if (!assisted) engine_->run_assisted(kNowhere, 0, *this);
@@ -133,7 +149,18 @@ void Core::prepare_instruction() {
 void Core::pass_boundary() {
     if (!stepping_) return;
     stepping_ = false;
-    if (guest_ != nullptr) guest_->boundary_passed();
+    if (branch_.kind == BranchKind::always || (branch_.kind == BranchKind::conditional &&
+                                               rip() != branch_from_ + branch_.length))
+        last_branches_.record(branch_from_, rip());
+    branch_.kind = BranchKind::none;
+    if (extension_ != nullptr && guest_ != nullptr) guest_->boundary_passed();
+}
+
+/// Whether the next instruction is one that the last-branch records tell of.
+void Core::look_for_branch() {
+    std::array<std::uint8_t, 15> bytes{};
+    branch_ = decode_branch(std::span(bytes).first(peek_code(bytes)), code_mode());
+    branch_from_ = rip();
 }
 
 sim::Time Core::guest_deadline() const noexcept {

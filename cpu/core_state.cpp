@@ -67,6 +67,7 @@ void Core::set_optional_intercepts(const engine::OptionalIntercepts& intercepts)
     engine::OptionalIntercepts wanted = intercepts;
     wanted.cr3_write |= paging_.mode == mmu::PagingMode::pae;
     wanted.pause = true;  // it takes time
+    wanted.sysret_checks_rip = model_->vendor == Vendor::intel;
     if (wanted == optional_) return;
     optional_ = wanted;
     engine_->set_optional_intercepts(optional_);
@@ -83,6 +84,19 @@ bool Core::load_pdptes(std::uint64_t cr3) {
     pdptes_ = load.pdpte;
     return true;
 }
+
+bool Core::load_pdptes_of(std::uint64_t cr3) {
+    if (!load_pdptes(cr3)) return false;
+    paging_.pdpte = pdptes_;
+    return true;
+}
+
+void Core::set_pdptes(const std::array<std::uint64_t, 4>& pdptes) noexcept {
+    pdptes_ = paging_.pdpte = pdptes;
+}
+
+std::uint64_t Core::debugctl() const noexcept { return msrs_->debugctl(); }
+void Core::set_debugctl(std::uint64_t value) noexcept { msrs_->set_debugctl(value); }
 
 bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MOV CR, SDM 3A 2.5
     switch (index) {
@@ -247,6 +261,7 @@ void Core::reset(bool init) {
     set_dr(7, 0x400);
     activity_ = ActivityState::active;
     injection_pending_ = false;
+    last_branches_ = {};
     if (extension_ != nullptr) extension_->reset(init);
     if (init) return;
     pat_ = kPatReset;

@@ -49,6 +49,8 @@ struct Event {
     }
 };
 
+struct Instruction;
+
 /// What a guest does that a VMCS or VMCB may intercept.
 enum class ActionKind : std::uint8_t {
     exception, external_interrupt, nmi, smi, interrupt_window, nmi_window, triple_fault, init, sipi,
@@ -58,7 +60,7 @@ enum class ActionKind : std::uint8_t {
     vmx_instruction, ///< any other VMX or SVM instruction; `opcode` tells which
     gdtr_idtr_access, ldtr_tr_access, xsetbv, task_switch,
     software_interrupt, icebp, iret, pushf, popf,
-    nested_page_fault, preemption_timer,
+    nested_page_fault, preemption_timer, monitor_trap,
 };
 
 /// One such action with its operands; `instruction_length` 0 where the manuals leave it undefined.
@@ -78,6 +80,7 @@ struct Action {
         std::uint8_t address_bits = 64;  ///< INS, OUTS: size of the address,
         std::uint8_t segment = 0;        ///< and its segment, hardware encoding
     } io;
+    const Instruction* decoded = nullptr;     ///< where its operands matter to the exit
     Event event;                              ///< exception, external_interrupt
     const mmu::NestedFault* fault = nullptr;  ///< nested_page_fault
 };

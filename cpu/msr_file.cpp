@@ -8,6 +8,7 @@ namespace {
 constexpr std::uint64_t kFeatureControlLock = 1u << 0, kFeatureControlVmx = 1u << 2;
 constexpr std::uint64_t kFeatureControlValid = kFeatureControlLock | 1u << 1 | kFeatureControlVmx;
 constexpr std::uint64_t kMtrrCapValue = 10 | 1u << 8 | 1u << 10;  // ten variable, fixed, WC
+constexpr std::uint64_t kDebugCtlValid = 1u << 0 | 1u << 1;  // LBR, BTF
 constexpr std::uint64_t kVmCrLock = 1u << 3, kVmCrSvmDisable = 1u << 4;
 
 constexpr bool is_mtrr_type(std::uint64_t type) noexcept {
@@ -50,7 +51,7 @@ bool MsrFile::read(std::uint32_t number, std::uint64_t& value) const noexcept {
         case msr::kMtrrDefType: value = mtrr_def_type_; return true;
         case msr::kMcgCap: value = 0; return true;  // no banks (SDM 3B 16.3.1.1)
         case msr::kMcgStatus: value = mcg_status_; return true;
-        case msr::kDebugCtl: value = 0; return true;
+        case msr::kDebugCtl: value = debugctl_; return true;
         default: break;
     }
     if (intel) {
@@ -135,7 +136,13 @@ bool MsrFile::write(std::uint32_t number, std::uint64_t value) noexcept {
             if (value != 0) return false;
             mcg_status_ = 0;
             return true;
-        case msr::kDebugCtl: return value == 0;
+        case msr::kDebugCtl:
+            // DEVIATION: IA32_DEBUGCTL keeps LBR and BTF on Intel and nothing on AMD; neither records
+            // branches nor traps them.
+            if ((value & ~kDebugCtlValid) != 0 || (model_.vendor == Vendor::amd && value != 0))
+                return false;
+            debugctl_ = value;
+            return true;
         default: break;
     }
     if (model_.vendor == Vendor::amd) return write_amd(number, value);

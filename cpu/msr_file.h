@@ -50,6 +50,8 @@ class MsrFile {
     bool write(std::uint32_t msr, std::uint64_t value) noexcept;
 
     std::uint64_t feature_control() const noexcept { return feature_control_; }
+    std::uint64_t debugctl() const noexcept { return debugctl_; }
+    void set_debugctl(std::uint64_t value) noexcept { debugctl_ = value; }
     std::uint64_t vm_cr() const noexcept { return vm_cr_; }
     std::uint64_t vm_hsave_pa() const noexcept { return vm_hsave_pa_; }
 
@@ -61,6 +63,7 @@ class MsrFile {
     const Model& model_;
     bool virtualization_;
     std::uint64_t feature_control_ = 0;
+    std::uint64_t debugctl_ = 0;
     std::uint64_t misc_enable_ = 1;  // fast strings
     std::uint64_t mtrr_def_type_ = 0;
     std::array<std::uint64_t, 20> mtrr_variable_{};

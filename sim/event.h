@@ -18,6 +18,9 @@ inline constexpr std::uint16_t kNoUnit = 0xffff;  ///< "no processor/partition" 
     X(VmEntry, "vm_entry", event, "interruption_info", "error_code", "rip", "")               \
     X(VmExit, "vm_exit", event, "reason", "qualification", "rip", "guest_physical")           \
     X(VmEntryFailed, "vm_entry_failed", event, "rule", "field", "value", "")                  \
+    X(SvmRefused, "svm_refused", event, "opcode", "vector", "reason", "value")                \
+    X(VmxInstructionFailed, "vmx_instruction_failed", event, "opcode", "error", "rip", "")    \
+    X(VmxAbort, "vmx_abort", event, "indicator", "reason", "", "")                            \
     X(Exception, "exception", event, "vector", "error_code", "rip", "address")                \
     X(Hypercall, "hypercall", event, "code", "control", "status", "reps_done")                \
     X(SynicMessage, "synic_message", event, "sint", "type", "sender", "payload_size")         \
@@ -38,6 +41,7 @@ inline constexpr std::uint16_t kNoUnit = 0xffff;  ///< "no processor/partition" 
     X(DmaFault, "dma_fault", event, "source_id", "address", "reason", "is_write")             \
     X(InterruptRemapFault, "interrupt_remap_fault", event, "source_id", "index", "reason", "") \
     X(IommuInvalidate, "iommu_invalidate", event, "descriptor_low", "descriptor_high", "", "") \
+    X(IommuFault, "iommu_fault", event, "source_id", "address", "reason", "request")          \
     X(PartitionState, "partition_state", event, "state", "", "", "")                          \
     X(VpRun, "vp_run", event, "state", "reason", "time_ps", "")                               \
     X(Console, "console", event, "byte", "", "", "")                                          \

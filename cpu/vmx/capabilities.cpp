@@ -20,17 +20,16 @@ constexpr std::uint64_t pack(std::uint32_t must, std::uint32_t may) {
 
 }  // namespace
 
-const ControlCapability kPinControls{
-    kPinDefault1, kPinDefault1 | pin::kExternalInterruptExiting | pin::kNmiExiting |
-                      pin::kVirtualNmis};
+const ControlCapability kPinControls{kPinDefault1, kPinDefault1 | pin::kExternalInterruptExiting |
+                                                       pin::kNmiExiting | pin::kVirtualNmis};
 const ControlCapability kPrimaryControls{
-    kPrimaryTrue1,
-    kPrimaryDefault1 | primary::kInterruptWindowExiting | primary::kTscOffsetting |
-        primary::kHltExiting | primary::kInvlpgExiting | primary::kMwaitExiting |
-        primary::kRdpmcExiting | primary::kRdtscExiting | primary::kCr8LoadExiting |
-        primary::kCr8StoreExiting | primary::kMovDrExiting | primary::kUnconditionalIoExiting |
-        primary::kIoBitmaps | primary::kMsrBitmaps | primary::kMonitorExiting |
-        primary::kPauseExiting | primary::kSecondaryControls};
+    kPrimaryTrue1, kPrimaryDefault1 | primary::kInterruptWindowExiting | primary::kTscOffsetting |
+                       primary::kHltExiting | primary::kInvlpgExiting | primary::kMwaitExiting |
+                       primary::kRdpmcExiting | primary::kRdtscExiting | primary::kCr8LoadExiting |
+                       primary::kCr8StoreExiting | primary::kMovDrExiting |
+                       primary::kUnconditionalIoExiting | primary::kIoBitmaps |
+                       primary::kMsrBitmaps | primary::kMonitorExiting | primary::kPauseExiting |
+                       primary::kSecondaryControls};
 const ControlCapability kSecondaryControls{
     0, secondary::kEpt | secondary::kDescriptorTableExiting | secondary::kRdtscp |
            secondary::kVpid | secondary::kWbinvdExiting | secondary::kUnrestrictedGuest |
@@ -39,16 +38,17 @@ const ControlCapability kExitControls{
     kExitTrue1, kExitDefault1 | exit_control::kHostAddressSpace64 |
                     exit_control::kAcknowledgeInterrupt | exit_control::kSavePat |
                     exit_control::kLoadPat | exit_control::kSaveEfer | exit_control::kLoadEfer};
-const ControlCapability kEntryControls{
-    kEntryTrue1, kEntryDefault1 | entry_control::kIa32eGuest | entry_control::kLoadPat |
-                     entry_control::kLoadEfer};
+const ControlCapability kEntryControls{kEntryTrue1, kEntryDefault1 | entry_control::kIa32eGuest |
+                                                        entry_control::kLoadPat |
+                                                        entry_control::kLoadEfer};
 
 std::uint64_t ept_vpid_capability() noexcept {
     constexpr std::uint64_t kExecuteOnly = 1u << 0, kWalk4 = 1u << 6, kUncacheable = 1u << 8,
                             kWriteBack = 1u << 14, kPages2M = 1u << 16, kPages1G = 1u << 17,
-                            kInvept = 1u << 20, kAccessedDirty = 1u << 21,
-                            kInveptSingle = 1u << 25, kInveptAll = 1u << 26;
-    constexpr std::uint64_t kInvvpid = std::uint64_t{1} << 32, kInvvpidTypes = std::uint64_t{0xf} << 40;
+                            kInvept = 1u << 20, kAccessedDirty = 1u << 21, kInveptSingle = 1u << 25,
+                            kInveptAll = 1u << 26;
+    constexpr std::uint64_t kInvvpid = std::uint64_t{1} << 32,
+                            kInvvpidTypes = std::uint64_t{0xf} << 40;
     return kExecuteOnly | kWalk4 | kUncacheable | kWriteBack | kPages2M | kPages1G | kInvept |
            kAccessedDirty | kInveptSingle | kInveptAll | kInvvpid | kInvvpidTypes;
 }
@@ -58,26 +58,60 @@ bool capability_msr(std::uint32_t number, std::uint64_t& value) noexcept {
                                      std::uint64_t{6} << 50 | std::uint64_t{1} << 54 |
                                      std::uint64_t{1} << 55;
     switch (number) {
-        case 0x480: value = kBasic; return true;
-        case 0x481: value = pack(kPinDefault1, kPinControls.may_be_one); return true;
-        case 0x482: value = pack(kPrimaryDefault1, kPrimaryControls.may_be_one); return true;
-        case 0x483: value = pack(kExitDefault1, kExitControls.may_be_one); return true;
-        case 0x484: value = pack(kEntryDefault1, kEntryControls.may_be_one); return true;
-        case 0x485:  // A.6: EFER.LMA stored, activity states HLT, shutdown, wait-for-SIPI, 4 CR3 targets
+        case 0x480:
+            value = kBasic;
+            return true;
+        case 0x481:
+            value = pack(kPinDefault1, kPinControls.may_be_one);
+            return true;
+        case 0x482:
+            value = pack(kPrimaryDefault1, kPrimaryControls.may_be_one);
+            return true;
+        case 0x483:
+            value = pack(kExitDefault1, kExitControls.may_be_one);
+            return true;
+        case 0x484:
+            value = pack(kEntryDefault1, kEntryControls.may_be_one);
+            return true;
+        case 0x485:  // A.6: EFER.LMA stored, activity states HLT, shutdown, wait-for-SIPI, 4 CR3
+                     // targets
             value = 1u << 5 | 7u << 6 | 4u << 16;
             return true;
-        case 0x486: value = kCr0Fixed0; return true;
-        case 0x487: value = kCr0Fixed1; return true;
-        case 0x488: value = kCr4Fixed0; return true;
-        case 0x489: value = kCr4Fixed1; return true;
-        case 0x48a: value = 0x32; return true;  // A.9: highest index, TSC_MULTIPLIER's, in place
-        case 0x48b: value = pack(0, kSecondaryControls.may_be_one); return true;
-        case 0x48c: value = ept_vpid_capability(); return true;
-        case 0x48d: value = pack(kPinControls.must_be_one, kPinControls.may_be_one); return true;
-        case 0x48e: value = pack(kPrimaryControls.must_be_one, kPrimaryControls.may_be_one); return true;
-        case 0x48f: value = pack(kExitControls.must_be_one, kExitControls.may_be_one); return true;
-        case 0x490: value = pack(kEntryControls.must_be_one, kEntryControls.may_be_one); return true;
-        default: return false;
+        case 0x486:
+            value = kCr0Fixed0;
+            return true;
+        case 0x487:
+            value = kCr0Fixed1;
+            return true;
+        case 0x488:
+            value = kCr4Fixed0;
+            return true;
+        case 0x489:
+            value = kCr4Fixed1;
+            return true;
+        case 0x48a:
+            value = 0x32;
+            return true;  // A.9: highest index, TSC_MULTIPLIER's, in place
+        case 0x48b:
+            value = pack(0, kSecondaryControls.may_be_one);
+            return true;
+        case 0x48c:
+            value = ept_vpid_capability();
+            return true;
+        case 0x48d:
+            value = pack(kPinControls.must_be_one, kPinControls.may_be_one);
+            return true;
+        case 0x48e:
+            value = pack(kPrimaryControls.must_be_one, kPrimaryControls.may_be_one);
+            return true;
+        case 0x48f:
+            value = pack(kExitControls.must_be_one, kExitControls.may_be_one);
+            return true;
+        case 0x490:
+            value = pack(kEntryControls.must_be_one, kEntryControls.may_be_one);
+            return true;
+        default:
+            return false;
     }
 }
 

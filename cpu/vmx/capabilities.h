@@ -1,6 +1,6 @@
 #pragma once
-// What this processor's VMX can do: the capability MSRs (SDM 3D appendix A), from one place that the
-// entry checks use as well.
+// What this processor's VMX can do: the capability MSRs (SDM 3D appendix A), from one place that
+// the entry checks use as well.
 #include <cstdint>
 
 namespace hvsim::cpu::vmx {
@@ -19,6 +19,11 @@ struct ControlCapability {
 
 extern const ControlCapability kPinControls, kPrimaryControls, kSecondaryControls, kExitControls,
     kEntryControls;
+
+/// The preemption timer counts down when this bit of the TSC changes (A.6).
+inline constexpr unsigned kPreemptionTimerRate = 5;
+/// Injection of a pending monitor-trap-flag exit (SDM 3C 25.8.3): type 7, vector 0.
+inline constexpr std::uint32_t kInjectPendingTrap = 7;
 
 /// CR0 and CR4 bits fixed in VMX operation (A.7, A.8).
 inline constexpr std::uint64_t kCr0Fixed0 = 0x80000021, kCr0Fixed1 = 0xffffffff;

@@ -54,6 +54,16 @@ Field nth(Field first, unsigned index) noexcept {
     return static_cast<Field>(static_cast<unsigned>(first) + 2 * index);
 }
 
+bool has_valid_type(std::uint64_t eptp) noexcept {
+    return (eptp & 7) == 0 || (eptp & 7) == 6;
+}
+bool has_valid_levels(std::uint64_t eptp) noexcept {
+    return (eptp >> 3 & 7) == 3;
+}
+bool has_valid_address(std::uint64_t eptp) noexcept {
+    return (eptp & 0xf80) == 0 && eptp >> kPhysicalBits == 0;
+}
+
 void check_execution_controls(Rules& rules, std::uint32_t pins, std::uint32_t primaries,
                               std::uint32_t secondaries) {
     constexpr std::string_view kSection = "27.2.1.1";
@@ -85,13 +95,11 @@ void check_execution_controls(Rules& rules, std::uint32_t pins, std::uint32_t pr
         rules.demand(110, kSection, F::VPID, rules[F::VPID] != 0, "a VPID other than 0");
     if (secondaries & secondary::kEpt) {
         const std::uint64_t eptp = rules[F::EPT_POINTER];
-        const std::uint64_t type = eptp & 7;
-        rules.demand(111, kSection, F::EPT_POINTER, type == 0 || type == 6,
+        rules.demand(111, kSection, F::EPT_POINTER, has_valid_type(eptp),
                      "EPT memory type uncacheable or write-back");
-        rules.demand(112, kSection, F::EPT_POINTER, (eptp >> 3 & 7) == 3,
+        rules.demand(112, kSection, F::EPT_POINTER, has_valid_levels(eptp),
                      "EPT page-walk length of 4");
-        rules.demand(113, kSection, F::EPT_POINTER,
-                     (eptp & 0xf80) == 0 && eptp >> kPhysicalBits == 0,
+        rules.demand(113, kSection, F::EPT_POINTER, has_valid_address(eptp),
                      "reserved bits 11:7 and above the physical-address width 0");
     } else {
         rules.demand(
@@ -372,7 +380,7 @@ void check_non_register_state(Rules& rules) {
     rules.demand(395, kSection, F::GUEST_INTERRUPTIBILITY,
                  !valid || interruption::TYPE::get(info) != 0 || (blocking & 3) == 0,
                  "no blocking by STI or MOV SS when an external interrupt is injected");
-    rules.demand(396, kSection, F::GUEST_INTERRUPTIBILITY,
+    rules.demand(kNmiInjectionRule, kSection, F::GUEST_INTERRUPTIBILITY,
                  !valid || interruption::TYPE::get(info) != 2 || (blocking & 2) == 0,
                  "no blocking by MOV SS when an NMI is injected");
     rules.demand(399, kSection, F::GUEST_INTERRUPTIBILITY,
@@ -441,6 +449,10 @@ void check_pdptes(Rules& rules, bool ia32e, bool ept) {
 }
 
 }  // namespace
+
+bool is_valid_eptp(std::uint64_t eptp) noexcept {
+    return has_valid_type(eptp) && has_valid_levels(eptp) && has_valid_address(eptp);
+}
 
 bool check_controls(const Guest& guest, EntryFailure& failure) {
     Rules rules(guest, failure);

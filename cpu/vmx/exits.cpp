@@ -10,14 +10,32 @@ namespace {
 /// Reason of an intercepted VMX instruction, by opcode; -1 when the opcode is none.
 int vmx_instruction_reason(std::uint32_t opcode) {
     switch (opcode) {
-        case 0x0f01c2: return static_cast<int>(ExitReason::vmlaunch);
-        case 0x0f01c3: return static_cast<int>(ExitReason::vmresume);
-        case 0x0f01c4: return static_cast<int>(ExitReason::vmxoff);
-        case 0x0f78: return static_cast<int>(ExitReason::vmread);
-        case 0x0f79: return static_cast<int>(ExitReason::vmwrite);
-        case 0x0f3880: return static_cast<int>(ExitReason::invept);
-        case 0x0f3881: return static_cast<int>(ExitReason::invvpid);
-        default: return -1;
+        case 0x0f01c2:
+            return static_cast<int>(ExitReason::vmlaunch);
+        case 0x0f01c3:
+            return static_cast<int>(ExitReason::vmresume);
+        case 0x0f01c4:
+            return static_cast<int>(ExitReason::vmxoff);
+        case 0x0f78:
+            return static_cast<int>(ExitReason::vmread);
+        case 0x0f79:
+            return static_cast<int>(ExitReason::vmwrite);
+        case 0x0f01d4:
+            return static_cast<int>(ExitReason::vmfunc);
+        case 0x0fc7:
+            return static_cast<int>(ExitReason::vmptrld);
+        case 0x660fc7:
+            return static_cast<int>(ExitReason::vmclear);
+        case 0xf30fc7:
+            return static_cast<int>(ExitReason::vmxon);
+        case 0x0fc707:
+            return static_cast<int>(ExitReason::vmptrst);
+        case 0x0f3880:
+            return static_cast<int>(ExitReason::invept);
+        case 0x0f3881:
+            return static_cast<int>(ExitReason::invvpid);
+        default:
+            return -1;
     }
 }
 
@@ -38,8 +56,10 @@ bool Guest::in_io_bitmap(const Action& action) const {  // SDM 3C 25.6.4
 bool Guest::in_msr_bitmap(std::uint32_t index, bool write) const {  // SDM 3C 25.6.9
     if (!(primary_ & primary::kMsrBitmaps)) return true;
     std::uint64_t base = msr_bitmaps_ + (write ? 2048 : 0);
-    if (index >= 0xc0000000 && index <= 0xc0001fff) base += 1024;
-    else if (index > 0x1fff) return true;
+    if (index >= 0xc0000000 && index <= 0xc0001fff)
+        base += 1024;
+    else if (index > 0x1fff)
+        return true;
     std::uint8_t byte = 0xff;
     core_.ram().read(base + (index & 0x1fff) / 8, byte);
     return (byte >> (index & 7) & 1) != 0;
@@ -58,7 +78,8 @@ bool Guest::intercepts_cr(const Action& action) const {  // SDM 3C 26.1.3
         return ((value ^ shadow) & mask) != 0;
     };
     switch (action.kind) {
-        case ActionKind::clts: return (cr0_mask_ & cr0_shadow_ & cr0::kTS) != 0;
+        case ActionKind::clts:
+            return (cr0_mask_ & cr0_shadow_ & cr0::kTS) != 0;
         case ActionKind::lmsw: {
             const std::uint64_t mask = cr0_mask_ & 0xf;
             if ((mask & cr0::kPE) && (action.value & cr0::kPE) && !(cr0_shadow_ & cr0::kPE))
@@ -70,9 +91,12 @@ bool Guest::intercepts_cr(const Action& action) const {  // SDM 3C 26.1.3
                    (action.number == 8 && (primary_ & primary::kCr8StoreExiting));
         case ActionKind::cr_write:
             switch (action.number) {
-                case 0: return outside_shadow(action.value, cr0_mask_, cr0_shadow_);
-                case 4: return outside_shadow(action.value, cr4_mask_, cr4_shadow_);
-                case 8: return (primary_ & primary::kCr8LoadExiting) != 0;
+                case 0:
+                    return outside_shadow(action.value, cr0_mask_, cr0_shadow_);
+                case 4:
+                    return outside_shadow(action.value, cr4_mask_, cr4_shadow_);
+                case 8:
+                    return (primary_ & primary::kCr8LoadExiting) != 0;
                 case 3: {
                     if (!(primary_ & primary::kCr3LoadExiting)) return false;
                     static constexpr Field kTargets[4] = {Field::CR3_TARGET_0, Field::CR3_TARGET_1,
@@ -81,9 +105,11 @@ bool Guest::intercepts_cr(const Action& action) const {  // SDM 3C 26.1.3
                         if (raw(kTargets[i]) == action.value) return false;
                     return true;
                 }
-                default: return false;
+                default:
+                    return false;
             }
-        default: return false;
+        default:
+            return false;
     }
 }
 
@@ -104,43 +130,74 @@ bool Guest::exits_pause_loop() noexcept {
 
 bool Guest::intercepts(const Action& action) noexcept {
     switch (action.kind) {
-        case ActionKind::exception: return intercepts_exception(action.event);
-        case ActionKind::external_interrupt: return exits_on_interrupt();
-        case ActionKind::nmi: return (pin_ & pin::kNmiExiting) != 0;
-        case ActionKind::interrupt_window: return wants_interrupt_window();
-        case ActionKind::nmi_window: return (primary_ & primary::kNmiWindowExiting) != 0;
-        case ActionKind::triple_fault: case ActionKind::init: case ActionKind::sipi:
-        case ActionKind::cpuid: case ActionKind::invd: case ActionKind::hypercall:
-        case ActionKind::xsetbv: case ActionKind::task_switch:
-        case ActionKind::nested_page_fault: case ActionKind::preemption_timer:
+        case ActionKind::exception:
+            return intercepts_exception(action.event);
+        case ActionKind::external_interrupt:
+            return exits_on_interrupt();
+        case ActionKind::nmi:
+            return (pin_ & pin::kNmiExiting) != 0;
+        case ActionKind::interrupt_window:
+            return wants_interrupt_window();
+        case ActionKind::nmi_window:
+            return (primary_ & primary::kNmiWindowExiting) != 0;
+        case ActionKind::triple_fault:
+        case ActionKind::init:
+        case ActionKind::sipi:
+        case ActionKind::cpuid:
+        case ActionKind::invd:
+        case ActionKind::hypercall:
+        case ActionKind::xsetbv:
+        case ActionKind::task_switch:
+        case ActionKind::nested_page_fault:
+        case ActionKind::preemption_timer:
+        case ActionKind::monitor_trap:
             return true;
-        case ActionKind::vmx_instruction: return vmx_instruction_reason(action.opcode) >= 0;
-        case ActionKind::hlt: return (primary_ & primary::kHltExiting) != 0;
+        case ActionKind::vmx_instruction:
+            return vmx_instruction_reason(action.opcode) >= 0;
+        case ActionKind::hlt:
+            return (primary_ & primary::kHltExiting) != 0;
         case ActionKind::pause:
             if (primary_ & primary::kPauseExiting) return true;
             return (secondary_ & secondary::kPauseLoopExiting) && exits_pause_loop();
-        case ActionKind::wbinvd: return (secondary_ & secondary::kWbinvdExiting) != 0;
-        case ActionKind::invlpg: return (primary_ & primary::kInvlpgExiting) != 0;
-        case ActionKind::rdtsc: case ActionKind::rdtscp:
+        case ActionKind::wbinvd:
+            return (secondary_ & secondary::kWbinvdExiting) != 0;
+        case ActionKind::invlpg:
+            return (primary_ & primary::kInvlpgExiting) != 0;
+        case ActionKind::rdtsc:
+        case ActionKind::rdtscp:
             return (primary_ & primary::kRdtscExiting) != 0;
-        case ActionKind::rdpmc: return (primary_ & primary::kRdpmcExiting) != 0;
-        case ActionKind::rdmsr: return in_msr_bitmap(action.msr, false);
-        case ActionKind::wrmsr: return in_msr_bitmap(action.msr, true);
+        case ActionKind::rdpmc:
+            return (primary_ & primary::kRdpmcExiting) != 0;
+        case ActionKind::rdmsr:
+            return in_msr_bitmap(action.msr, false);
+        case ActionKind::wrmsr:
+            return in_msr_bitmap(action.msr, true);
         case ActionKind::io:
             if (primary_ & primary::kIoBitmaps) return in_io_bitmap(action);
             return (primary_ & primary::kUnconditionalIoExiting) != 0;
-        case ActionKind::cr_read: case ActionKind::cr_write: case ActionKind::clts:
+        case ActionKind::cr_read:
+        case ActionKind::cr_write:
+        case ActionKind::clts:
         case ActionKind::lmsw:
             return intercepts_cr(action);
-        case ActionKind::dr_read: case ActionKind::dr_write:
+        case ActionKind::dr_read:
+        case ActionKind::dr_write:
             return (primary_ & primary::kMovDrExiting) != 0;
-        case ActionKind::monitor: return (primary_ & primary::kMonitorExiting) != 0;
-        case ActionKind::mwait: return (primary_ & primary::kMwaitExiting) != 0;
-        case ActionKind::gdtr_idtr_access: case ActionKind::ldtr_tr_access:
+        case ActionKind::monitor:
+            return (primary_ & primary::kMonitorExiting) != 0;
+        case ActionKind::mwait:
+            return (primary_ & primary::kMwaitExiting) != 0;
+        case ActionKind::gdtr_idtr_access:
+        case ActionKind::ldtr_tr_access:
             return (secondary_ & secondary::kDescriptorTableExiting) != 0;
-        case ActionKind::smi: case ActionKind::icebp:
-        case ActionKind::smsw: case ActionKind::rsm: case ActionKind::software_interrupt:
-        case ActionKind::iret: case ActionKind::pushf: case ActionKind::popf:
+        case ActionKind::smi:
+        case ActionKind::icebp:
+        case ActionKind::smsw:
+        case ActionKind::rsm:
+        case ActionKind::software_interrupt:
+        case ActionKind::iret:
+        case ActionKind::pushf:
+        case ActionKind::popf:
             return false;
     }
     return false;
@@ -155,32 +212,87 @@ std::uint64_t Guest::qualification(const Action& action, std::uint32_t& reason) 
             is(ExitReason::exception_or_nmi);
             return action.event.vector == kPF || action.event.vector == kDB ? action.event.address
                                                                             : 0;
-        case ActionKind::nmi: is(ExitReason::exception_or_nmi); return 0;
-        case ActionKind::external_interrupt: is(ExitReason::external_interrupt); return 0;
-        case ActionKind::interrupt_window: is(ExitReason::interrupt_window); return 0;
-        case ActionKind::nmi_window: is(ExitReason::nmi_window); return 0;
-        case ActionKind::triple_fault: is(ExitReason::triple_fault); return 0;
-        case ActionKind::init: is(ExitReason::init_signal); return 0;
-        case ActionKind::sipi: is(ExitReason::sipi); return action.number;
-        case ActionKind::cpuid: is(ExitReason::cpuid); return 0;
-        case ActionKind::hlt: is(ExitReason::hlt); return 0;
-        case ActionKind::pause: is(ExitReason::pause); return 0;
-        case ActionKind::invd: is(ExitReason::invd); return 0;
-        case ActionKind::wbinvd: is(ExitReason::wbinvd); return 0;
-        case ActionKind::invlpg: is(ExitReason::invlpg); return action.linear;
-        case ActionKind::rdtsc: is(ExitReason::rdtsc); return 0;
-        case ActionKind::rdtscp: is(ExitReason::rdtscp); return 0;
-        case ActionKind::rdpmc: is(ExitReason::rdpmc); return 0;
-        case ActionKind::rdmsr: is(ExitReason::rdmsr); return 0;
-        case ActionKind::wrmsr: is(ExitReason::wrmsr); return 0;
-        case ActionKind::monitor: is(ExitReason::monitor); return 0;
-        case ActionKind::mwait: is(ExitReason::mwait); return 0;
-        case ActionKind::hypercall: is(ExitReason::vmcall); return 0;
-        case ActionKind::xsetbv: is(ExitReason::xsetbv); return 0;
-        case ActionKind::task_switch: is(ExitReason::task_switch); return action.value;
-        case ActionKind::preemption_timer: is(ExitReason::preemption_timer); return 0;
-        case ActionKind::gdtr_idtr_access: is(ExitReason::gdtr_idtr_access); return 0;
-        case ActionKind::ldtr_tr_access: is(ExitReason::ldtr_tr_access); return 0;
+        case ActionKind::nmi:
+            is(ExitReason::exception_or_nmi);
+            return 0;
+        case ActionKind::external_interrupt:
+            is(ExitReason::external_interrupt);
+            return 0;
+        case ActionKind::interrupt_window:
+            is(ExitReason::interrupt_window);
+            return 0;
+        case ActionKind::nmi_window:
+            is(ExitReason::nmi_window);
+            return 0;
+        case ActionKind::triple_fault:
+            is(ExitReason::triple_fault);
+            return 0;
+        case ActionKind::init:
+            is(ExitReason::init_signal);
+            return 0;
+        case ActionKind::sipi:
+            is(ExitReason::sipi);
+            return action.number;
+        case ActionKind::cpuid:
+            is(ExitReason::cpuid);
+            return 0;
+        case ActionKind::hlt:
+            is(ExitReason::hlt);
+            return 0;
+        case ActionKind::pause:
+            is(ExitReason::pause);
+            return 0;
+        case ActionKind::invd:
+            is(ExitReason::invd);
+            return 0;
+        case ActionKind::wbinvd:
+            is(ExitReason::wbinvd);
+            return 0;
+        case ActionKind::invlpg:
+            is(ExitReason::invlpg);
+            return action.linear;
+        case ActionKind::rdtsc:
+            is(ExitReason::rdtsc);
+            return 0;
+        case ActionKind::rdtscp:
+            is(ExitReason::rdtscp);
+            return 0;
+        case ActionKind::rdpmc:
+            is(ExitReason::rdpmc);
+            return 0;
+        case ActionKind::rdmsr:
+            is(ExitReason::rdmsr);
+            return 0;
+        case ActionKind::wrmsr:
+            is(ExitReason::wrmsr);
+            return 0;
+        case ActionKind::monitor:
+            is(ExitReason::monitor);
+            return 0;
+        case ActionKind::mwait:
+            is(ExitReason::mwait);
+            return 0;
+        case ActionKind::hypercall:
+            is(ExitReason::vmcall);
+            return 0;
+        case ActionKind::xsetbv:
+            is(ExitReason::xsetbv);
+            return 0;
+        case ActionKind::task_switch:
+            is(ExitReason::task_switch);
+            return action.value;
+        case ActionKind::preemption_timer:
+            is(ExitReason::preemption_timer);
+            return 0;
+        case ActionKind::monitor_trap:
+            is(ExitReason::monitor_trap_flag);
+            return 0;
+        case ActionKind::gdtr_idtr_access:
+            is(ExitReason::gdtr_idtr_access);
+            return 0;
+        case ActionKind::ldtr_tr_access:
+            is(ExitReason::ldtr_tr_access);
+            return 0;
         case ActionKind::io:  // table 28-5
             is(ExitReason::io_instruction);
             return (action.io.size - 1u) | (action.io.in ? 1u << 3 : 0) |
@@ -193,11 +305,14 @@ std::uint64_t Guest::qualification(const Action& action, std::uint32_t& reason) 
         case ActionKind::cr_read:
             is(ExitReason::cr_access);
             return action.number | kCrRead | static_cast<std::uint64_t>(action.gpr) << 8;
-        case ActionKind::clts: is(ExitReason::cr_access); return kClts;
+        case ActionKind::clts:
+            is(ExitReason::cr_access);
+            return kClts;
         case ActionKind::lmsw:
             is(ExitReason::cr_access);
             return kLmsw | (action.linear != 0 ? 1u << 6 : 0) | (action.value & 0xffff) << 16;
-        case ActionKind::dr_read: case ActionKind::dr_write:  // table 28-4
+        case ActionKind::dr_read:
+        case ActionKind::dr_write:  // table 28-4
             is(ExitReason::mov_dr);
             return action.number | (action.kind == ActionKind::dr_read ? 1u << 4 : 0) |
                    static_cast<std::uint64_t>(action.gpr) << 8;
@@ -211,7 +326,9 @@ std::uint64_t Guest::qualification(const Action& action, std::uint32_t& reason) 
         case ActionKind::vmx_instruction:
             reason = static_cast<std::uint32_t>(vmx_instruction_reason(action.opcode));
             return action.linear;
-        default: SIM_ASSERT(false && "this action never exits"); return 0;
+        default:
+            SIM_ASSERT(false && "this action never exits");
+            return 0;
     }
 }
 
@@ -220,7 +337,8 @@ namespace {
 std::uint32_t interruption_info(const Event& event) {
     std::uint32_t info = static_cast<std::uint32_t>(interruption::VALID::kMask) | event.vector |
                          static_cast<std::uint32_t>(event.type) << 8;
-    if (event.has_error_code) info |= static_cast<std::uint32_t>(interruption::ERROR_CODE_VALID::kMask);
+    if (event.has_error_code)
+        info |= static_cast<std::uint32_t>(interruption::ERROR_CODE_VALID::kMask);
     return info;
 }
 
@@ -229,16 +347,28 @@ std::uint32_t interruption_info(const Event& event) {
 sim::Duration Guest::exit_cost(const Action& action) const {
     const sim::TimingProfile& timing = core_.timing();
     switch (action.kind) {
-        case ActionKind::cpuid: return timing.exit_cpuid;
-        case ActionKind::rdmsr: case ActionKind::wrmsr: return timing.exit_msr;
-        case ActionKind::io: return timing.exit_io;
-        case ActionKind::hypercall: return timing.exit_hypercall;
-        case ActionKind::nested_page_fault: return timing.exit_nested_page_fault;
-        case ActionKind::external_interrupt: return timing.exit_external_interrupt;
-        case ActionKind::interrupt_window: return timing.exit_interrupt_window;
-        case ActionKind::hlt: return timing.exit_hlt;
-        case ActionKind::exception: case ActionKind::nmi: return timing.exit_exception;
-        default: return timing.exit_other;
+        case ActionKind::cpuid:
+            return timing.exit_cpuid;
+        case ActionKind::rdmsr:
+        case ActionKind::wrmsr:
+            return timing.exit_msr;
+        case ActionKind::io:
+            return timing.exit_io;
+        case ActionKind::hypercall:
+            return timing.exit_hypercall;
+        case ActionKind::nested_page_fault:
+            return timing.exit_nested_page_fault;
+        case ActionKind::external_interrupt:
+            return timing.exit_external_interrupt;
+        case ActionKind::interrupt_window:
+            return timing.exit_interrupt_window;
+        case ActionKind::hlt:
+            return timing.exit_hlt;
+        case ActionKind::exception:
+        case ActionKind::nmi:
+            return timing.exit_exception;
+        default:
+            return timing.exit_other;
     }
 }
 
@@ -282,9 +412,10 @@ bool Guest::exit(const Action& action, const Event* vectoring) {
         if (lma != ((controls & entry_control::kIa32eGuest) != 0))
             set_raw(Field::ENTRY_CONTROLS, controls ^ entry_control::kIa32eGuest);
     }
-    core_.recorder().record(sim::EventKind::kVmExit, core_.now(), core_.subject(), reason, qualifier,
-                            core_.rip(), guest_physical);
+    core_.recorder().record(sim::EventKind::kVmExit, core_.now(), core_.subject(), reason,
+                            qualifier, core_.rip(), guest_physical);
     core_.charge(exit_cost(action));
+    if (program_ != nullptr) return_to_program(&action);
     return host_.on_vm_exit(core_);
 }
 

@@ -53,15 +53,22 @@ bool Guest::write_unchecked_control(Field field, std::uint64_t value) {
             if (((static_cast<std::uint32_t>(value) ^ primary_) & ~kWindows) != 0) return false;
             primary_ = static_cast<std::uint32_t>(value);
             break;
-        case Field::TSC_OFFSET: tsc_offset_ = value; break;
-        case Field::CR0_READ_SHADOW: cr0_shadow_ = value; break;
-        case Field::CR4_READ_SHADOW: cr4_shadow_ = value; break;
+        case Field::TSC_OFFSET:
+            tsc_offset_ = value;
+            break;
+        case Field::CR0_READ_SHADOW:
+            cr0_shadow_ = value;
+            break;
+        case Field::CR4_READ_SHADOW:
+            cr4_shadow_ = value;
+            break;
         case Field::ENTRY_INTERRUPTION_INFO:
         case Field::ENTRY_EXCEPTION_ERROR_CODE:
         case Field::ENTRY_INSTRUCTION_LENGTH:
             injection_checks_due_ = true;
             break;
-        default: return false;
+        default:
+            return false;
     }
     if (checks_due_) return false;
     set_raw(field, value);
@@ -102,22 +109,54 @@ bool Guest::read_state(Field field, std::uint64_t& value) const {
     if (segment_field(field, Field::GUEST_ES_BASE, name))
         return value = core_.segment(name).base, true;
     switch (field) {
-        case Field::GUEST_RIP: value = core_.rip(); return true;
-        case Field::GUEST_RSP: value = core_.gpr(engine::kRsp); return true;
-        case Field::GUEST_RFLAGS: value = core_.rflags(); return true;
-        case Field::GUEST_CR0: value = core_.cr(0); return true;
-        case Field::GUEST_CR3: value = core_.cr(3); return true;
-        case Field::GUEST_CR4: value = core_.cr(4); return true;
-        case Field::GUEST_DR7: value = core_.dr(7); return true;
-        case Field::GUEST_EFER: value = core_.efer(); return true;
-        case Field::GUEST_PAT: value = core_.pat(); return true;
-        case Field::GUEST_GDTR_BASE: value = core_.gdtr().base; return true;
-        case Field::GUEST_GDTR_LIMIT: value = core_.gdtr().limit; return true;
-        case Field::GUEST_IDTR_BASE: value = core_.idtr().base; return true;
-        case Field::GUEST_IDTR_LIMIT: value = core_.idtr().limit; return true;
-        case Field::GUEST_SYSENTER_CS: value = core_.native_msr(msr::kSysenterCs); return true;
-        case Field::GUEST_SYSENTER_ESP: value = core_.native_msr(msr::kSysenterEsp); return true;
-        case Field::GUEST_SYSENTER_EIP: value = core_.native_msr(msr::kSysenterEip); return true;
+        case Field::GUEST_RIP:
+            value = core_.rip();
+            return true;
+        case Field::GUEST_RSP:
+            value = core_.gpr(engine::kRsp);
+            return true;
+        case Field::GUEST_RFLAGS:
+            value = core_.rflags();
+            return true;
+        case Field::GUEST_CR0:
+            value = core_.cr(0);
+            return true;
+        case Field::GUEST_CR3:
+            value = core_.cr(3);
+            return true;
+        case Field::GUEST_CR4:
+            value = core_.cr(4);
+            return true;
+        case Field::GUEST_DR7:
+            value = core_.dr(7);
+            return true;
+        case Field::GUEST_EFER:
+            value = core_.efer();
+            return true;
+        case Field::GUEST_PAT:
+            value = core_.pat();
+            return true;
+        case Field::GUEST_GDTR_BASE:
+            value = core_.gdtr().base;
+            return true;
+        case Field::GUEST_GDTR_LIMIT:
+            value = core_.gdtr().limit;
+            return true;
+        case Field::GUEST_IDTR_BASE:
+            value = core_.idtr().base;
+            return true;
+        case Field::GUEST_IDTR_LIMIT:
+            value = core_.idtr().limit;
+            return true;
+        case Field::GUEST_SYSENTER_CS:
+            value = core_.native_msr(msr::kSysenterCs);
+            return true;
+        case Field::GUEST_SYSENTER_ESP:
+            value = core_.native_msr(msr::kSysenterEsp);
+            return true;
+        case Field::GUEST_SYSENTER_EIP:
+            value = core_.native_msr(msr::kSysenterEip);
+            return true;
         case Field::GUEST_ACTIVITY:
             value = static_cast<std::uint64_t>(core_.activity());
             return true;
@@ -126,7 +165,8 @@ bool Guest::read_state(Field field, std::uint64_t& value) const {
             value = (core_.interrupt_shadow() ? interruptibility::kBlockingBySti : 0u) |
                     (core_.nmi_blocked() ? interruptibility::kBlockingByNmi : 0u);
             return true;
-        default: return false;
+        default:
+            return false;
     }
 }
 
@@ -152,34 +192,66 @@ bool Guest::write_state(Field field, std::uint64_t value) {
         return table.limit = static_cast<std::uint16_t>(value), table;
     };
     switch (field) {
-        case Field::GUEST_RIP: core_.set_rip(value); return true;
-        case Field::GUEST_RSP: core_.set_gpr(engine::kRsp, value); return true;
-        case Field::GUEST_RFLAGS: core_.set_rflags(value); return true;
-        case Field::GUEST_CR0: core_.set_cr(0, value); return true;
-        case Field::GUEST_CR3: core_.set_cr(3, value); return true;
-        case Field::GUEST_CR4: core_.set_cr(4, value); return true;
-        case Field::GUEST_DR7: core_.set_dr(7, value); return true;
-        case Field::GUEST_EFER: core_.set_efer(value); return true;
-        case Field::GUEST_PAT: core_.set_pat(value); return true;
-        case Field::GUEST_GDTR_BASE: core_.set_gdtr(with_base(core_.gdtr())); return true;
-        case Field::GUEST_GDTR_LIMIT: core_.set_gdtr(with_limit(core_.gdtr())); return true;
-        case Field::GUEST_IDTR_BASE: core_.set_idtr(with_base(core_.idtr())); return true;
-        case Field::GUEST_IDTR_LIMIT: core_.set_idtr(with_limit(core_.idtr())); return true;
-        case Field::GUEST_SYSENTER_CS: core_.set_native_msr(msr::kSysenterCs, value); return true;
-        case Field::GUEST_SYSENTER_ESP: core_.set_native_msr(msr::kSysenterEsp, value); return true;
-        case Field::GUEST_SYSENTER_EIP: core_.set_native_msr(msr::kSysenterEip, value); return true;
+        case Field::GUEST_RIP:
+            core_.set_rip(value);
+            return true;
+        case Field::GUEST_RSP:
+            core_.set_gpr(engine::kRsp, value);
+            return true;
+        case Field::GUEST_RFLAGS:
+            core_.set_rflags(value);
+            return true;
+        case Field::GUEST_CR0:
+            core_.set_cr(0, value);
+            return true;
+        case Field::GUEST_CR3:
+            core_.set_cr(3, value);
+            return true;
+        case Field::GUEST_CR4:
+            core_.set_cr(4, value);
+            return true;
+        case Field::GUEST_DR7:
+            core_.set_dr(7, value);
+            return true;
+        case Field::GUEST_EFER:
+            core_.set_efer(value);
+            return true;
+        case Field::GUEST_PAT:
+            core_.set_pat(value);
+            return true;
+        case Field::GUEST_GDTR_BASE:
+            core_.set_gdtr(with_base(core_.gdtr()));
+            return true;
+        case Field::GUEST_GDTR_LIMIT:
+            core_.set_gdtr(with_limit(core_.gdtr()));
+            return true;
+        case Field::GUEST_IDTR_BASE:
+            core_.set_idtr(with_base(core_.idtr()));
+            return true;
+        case Field::GUEST_IDTR_LIMIT:
+            core_.set_idtr(with_limit(core_.idtr()));
+            return true;
+        case Field::GUEST_SYSENTER_CS:
+            core_.set_native_msr(msr::kSysenterCs, value);
+            return true;
+        case Field::GUEST_SYSENTER_ESP:
+            core_.set_native_msr(msr::kSysenterEsp, value);
+            return true;
+        case Field::GUEST_SYSENTER_EIP:
+            core_.set_native_msr(msr::kSysenterEip, value);
+            return true;
         case Field::GUEST_ACTIVITY:
             core_.set_activity(static_cast<ActivityState>(value & 3));
             set_raw(field, value);  // values above 3 fail the entry check
             return true;
         case Field::GUEST_INTERRUPTIBILITY:
-            core_.set_interrupt_shadow(
-                (value & (interruptibility::kBlockingBySti | interruptibility::kBlockingByMovSs)) !=
-                0);
+            core_.set_interrupt_shadow((value & (interruptibility::kBlockingBySti |
+                                                 interruptibility::kBlockingByMovSs)) != 0);
             core_.set_nmi_blocked((value & interruptibility::kBlockingByNmi) != 0);
             set_raw(field, value);
             return true;
-        default: return false;
+        default:
+            return false;
     }
 }
 
@@ -212,6 +284,7 @@ void Guest::clear() {
     sync();
     state_in_core_ = false;
     launched_ = false;
+    region_.set_launched(false);
     checks_due_ = true;
 }
 
@@ -264,8 +337,7 @@ Event Guest::inject_event() {
     if (event.type == EventType::software_interrupt ||
         event.type == EventType::privileged_software_exception ||
         event.type == EventType::software_exception)
-        event.instruction_length =
-            static_cast<std::uint8_t>(raw(Field::ENTRY_INSTRUCTION_LENGTH));
+        event.instruction_length = static_cast<std::uint8_t>(raw(Field::ENTRY_INSTRUCTION_LENGTH));
     if (event.vector == kPF && event.type == EventType::hardware_exception)
         event.address = core_.cr(2);  // CR2 is the host software's to set
     core_.charge(core_.timing().entry_event_injection);
@@ -273,11 +345,37 @@ Event Guest::inject_event() {
     return event;
 }
 
+/// Reports a refused entry: VMfailValid, or the exit that it becomes.
+void Guest::refuse(EntryResult& result) {
+    const EntryFailure& failure = result.failure;
+    core_.recorder().record(sim::EventKind::kVmEntryFailed, core_.now(), core_.subject(),
+                            failure.rule, static_cast<std::uint64_t>(failure.field), failure.value);
+    if (!result.guest_state_failed) {
+        set_instruction_error(result.error);
+        return;
+    }
+    const bool msr_load = failure.rule == kMsrLoadRule;
+    const auto reason =
+        msr_load ? ExitReason::entry_failure_msr_loading : ExitReason::entry_failure_guest_state;
+    set_raw(Field::EXIT_REASON, static_cast<std::uint32_t>(reason) | kEntryFailure);
+    std::uint64_t qualification = 0;  // SDM 3C 27.8
+    if (msr_load)
+        qualification = failure.value;
+    else if (failure.rule == kPdpteRule)
+        qualification = 2;
+    else if (failure.rule == kNmiInjectionRule)
+        qualification = 3;
+    else if (failure.rule == kLinkPointerRule)
+        qualification = 4;
+    set_raw(Field::EXIT_QUALIFICATION, qualification);
+    if (program_ != nullptr) return_to_program(nullptr);
+}
+
 EntryResult Guest::enter(bool launch) {
     EntryResult result;
     if (launch == launched_) {
-        result.error = launch ? InstructionError::vmlaunch_not_clear
-                              : InstructionError::vmresume_not_launched;
+        result.error =
+            launch ? InstructionError::vmlaunch_not_clear : InstructionError::vmresume_not_launched;
         return last_entry_ = result;
     }
     if (checks_due_ || injection_checks_due_) {
@@ -291,25 +389,17 @@ EntryResult Guest::enter(bool launch) {
             result.guest_state_failed = true;
         }
         if (!result.entered()) {
-            if (result.guest_state_failed) {
-                set_raw(Field::EXIT_REASON,
-                        static_cast<std::uint32_t>(ExitReason::entry_failure_guest_state) |
-                            kEntryFailure);
-                const std::uint32_t rule = result.failure.rule;
-                set_raw(Field::EXIT_QUALIFICATION,
-                        rule == kPdpteRule ? 2 : rule == kLinkPointerRule ? 4 : 0);
-            } else {
-                set_raw(Field::VM_INSTRUCTION_ERROR, static_cast<std::uint32_t>(result.error));
-            }
-            core_.recorder().record(sim::EventKind::kVmEntryFailed, core_.now(), core_.subject(),
-                                    result.failure.rule,
-                                    static_cast<std::uint64_t>(result.failure.field),
-                                    result.failure.value);
+            refuse(result);
             return last_entry_ = result;
         }
         if (checks_due_) cache_controls();
         checks_due_ = injection_checks_due_ = false;
     }
+    if (program_ != nullptr && !begin_in_program(result)) {
+        refuse(result);
+        return last_entry_ = result;
+    }
+    if (!launched_) region_.set_launched(true);
     launched_ = true;
     if (!state_in_core_) load_state();
     pause_loop_.begun = false;

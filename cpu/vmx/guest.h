@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "cpu/execution_core.h"
+#include "cpu/core.h"
 #include "cpu/vmx/region.h"
 
 namespace hvsim::cpu::vmx {
@@ -18,16 +18,15 @@ struct EntryFailure {
 };
 
 /// Rules whose failure the exit qualification tells apart (SDM 3C 27.8).
-inline constexpr std::uint32_t kLinkPointerRule = 397, kPdpteRule = 401;
+inline constexpr std::uint32_t kLinkPointerRule = 397, kPdpteRule = 401, kNmiInjectionRule = 396,
+                               kMsrLoadRule = 411;
 
 /// How VMLAUNCH or VMRESUME ended.
 struct EntryResult {
     InstructionError error = InstructionError::none;  ///< not none: VMfailValid, no entry
     bool guest_state_failed = false;                  ///< VM exit 33 or 34 instead of an entry
     EntryFailure failure;                             ///< of a refused entry
-    bool entered() const noexcept {
-        return error == InstructionError::none && !guest_state_failed;
-    }
+    bool entered() const noexcept { return error == InstructionError::none && !guest_state_failed; }
 };
 
 /// A VMCS that is current, and VMX non-root operation under its controls.
@@ -36,11 +35,16 @@ class Guest final : public GuestMode {
     /// `address`: of the VMCS region in RAM, 4 KiB aligned, revision written.
     Guest(std::uint64_t address, ExecutionCore& core, HostSoftware& host);
 
+    /// The program on `core` executes the VMX instructions itself: entries load the guest state
+    /// over the program's, exits save it and load the host state (SDM 3C 27.3.2, 28.3, 28.5). The
+    /// launch state is the region's.
+    void attach(Core& core);
+
     std::uint64_t address() const noexcept { return region_.address(); }
     ExecutionCore& core() noexcept { return core_; }
 
-    /// VMREAD and VMWRITE of a supported field; guest-state fields come from the core while it holds
-    /// them. Writes are truncated to the field's width.
+    /// VMREAD and VMWRITE of a supported field; guest-state fields come from the core while it
+    /// holds them. Writes are truncated to the field's width.
     std::uint64_t read(Field field) const;
     void write(Field field, std::uint64_t value);
     /// VMREAD and VMWRITE by encoding; false: unsupported component.
@@ -56,6 +60,19 @@ class Guest final : public GuestMode {
     EntryResult enter(bool launch);
     const EntryResult& last_entry() const noexcept { return last_entry_; }
 
+    /// VMfailValid: the VM-instruction error field (a change of no rule).
+    void set_instruction_error(InstructionError error) {
+        set_raw(Field::VM_INSTRUCTION_ERROR, static_cast<std::uint32_t>(error));
+    }
+    /// The end of an exit in an attached guest, or of an entry that failed after the checks.
+    void return_to_program(const Action* action);
+    /// Fields were written in the region itself: the next entry checks and takes over everything.
+    void fields_changed() noexcept { checks_due_ = true; }
+    bool uses(std::uint32_t secondary_controls) const noexcept {
+        return (secondary_ & secondary_controls) != 0;
+    }
+    std::uint32_t secondary_controls() const noexcept { return secondary_; }
+
     // --- GuestMode ---
     const mmu::SecondStage* second_stage() noexcept override { return ept_ ? &stage_ : nullptr; }
     bool intercepts(const Action& action) noexcept override;
@@ -70,8 +87,26 @@ class Guest final : public GuestMode {
     bool wants_interrupt_window() const noexcept override {
         return (primary_ & primary::kInterruptWindowExiting) != 0;
     }
+    bool has_virtual_nmis() const noexcept override { return (pin_ & pin::kVirtualNmis) != 0; }
+    bool has_due(DueOrder order) const noexcept override { return due(order) != Due::nothing; }
+    void take_due(DueOrder order) override;
+    bool watches_boundaries() const noexcept override;
+    sim::Time next_deadline() const noexcept override { return preemption_.deadline; }
+    bool wants_step() const noexcept override {
+        return (primary_ & primary::kMonitorTrapFlag) != 0;
+    }
+    void boundary_passed() override;
 
   private:
+    /// What the controls make due at a boundary (due_events.cpp).
+    enum class Due : std::uint8_t {
+        nothing,
+        monitor_trap,
+        debug_exception,
+        preemption_timer,
+        nmi_window,
+        interrupt_window,
+    };
     std::uint64_t raw(Field field) const noexcept { return region_.read(field); }
     void set_raw(Field field, std::uint64_t value) { region_.write(field, value); }
     bool read_state(Field field, std::uint64_t& value) const;
@@ -80,6 +115,19 @@ class Guest final : public GuestMode {
     void load_state();
     void cache_controls();
     Event inject_event();
+    void refuse(EntryResult& result);
+    // program_guest.cpp
+    bool begin_in_program(EntryResult& result);
+    void load_modes();
+    void load_registers();
+    void save_state(const Action& action);
+    std::uint64_t saved_rflags(const Action& action) const;
+    std::uint64_t saved_interruptibility() const;
+    void vmx_abort(std::uint32_t indicator);
+    // due_events.cpp
+    Due due(DueOrder order) const noexcept;
+    void start_due_events();
+    void stop_preemption_timer();
     bool in_io_bitmap(const Action& action) const;
     bool in_msr_bitmap(std::uint32_t msr, bool write) const;
     bool intercepts_exception(const Event& event) const;
@@ -91,11 +139,12 @@ class Guest final : public GuestMode {
     sim::Duration exit_cost(const Action& action) const;
 
     Region region_;
+    Core* program_ = nullptr;  ///< the core, where its program is the host
     ExecutionCore& core_;
     HostSoftware& host_;
     bool state_in_core_ = false;
     bool launched_ = false;
-    bool checks_due_ = true;  ///< a field of controls, host or guest state was written
+    bool checks_due_ = true;             ///< a field of controls, host or guest state was written
     bool injection_checks_due_ = false;  ///< only the injected event was
     EntryResult last_entry_;
 
@@ -106,6 +155,16 @@ class Guest final : public GuestMode {
                   msr_bitmaps_ = 0;
     bool ept_ = false;
     mmu::SecondStage stage_;
+
+    // An attached guest's own, from entry to exit.
+    bool host_nmi_blocked_ = false;
+    std::uint64_t pending_debug_ = 0;  ///< pending debug exceptions, as in the field
+    bool mov_ss_ = false;              ///< the shadow at entry was blocking by MOV SS
+    bool monitor_trap_ = false;        ///< a monitor-trap-flag exit is pending
+    struct {
+        std::uint64_t value = 0, start = 0;  ///< the field at entry, TSC at entry
+        sim::Time deadline = sim::kNever;
+    } preemption_;
 
     // PAUSE-loop exiting: TSC of the loop's first and of the last PAUSE since the entry.
     struct PauseLoop {
@@ -120,6 +179,8 @@ class Guest final : public GuestMode {
 bool check_controls(const Guest& guest, EntryFailure& failure);
 bool check_host_state(const Guest& guest, EntryFailure& failure);
 bool check_guest_state(const Guest& guest, EntryFailure& failure);
+/// An EPTP that VM entry and INVEPT accept (SDM 3C 27.2.1.1).
+bool is_valid_eptp(std::uint64_t eptp) noexcept;
 /// The rules that are about event injection alone; notes a failure in `result`.
 void check_injection(const Guest& guest, EntryResult& result);
 

@@ -68,4 +68,9 @@ class Region {
     std::uint64_t address_;
 };
 
+/// VMREAD and VMWRITE of a component by its encoding, width and high access included. False: there
+/// is none. Every component may be written (IA32_VMX_MISC bit 29).
+bool read_component(const Region& region, std::uint32_t encoding, std::uint64_t& value) noexcept;
+bool write_component(Region& region, std::uint32_t encoding, std::uint64_t value);
+
 }  // namespace hvsim::cpu::vmx

@@ -205,7 +205,8 @@ std::string_view field_name(Field field) noexcept;
 // Controls (SDM 3C 25.6 to 25.8): bit numbers.
 namespace pin {
 inline constexpr std::uint32_t kExternalInterruptExiting = 1u << 0, kNmiExiting = 1u << 3,
-                               kVirtualNmis = 1u << 5, kPreemptionTimer = 1u << 6;
+                               kVirtualNmis = 1u << 5, kPreemptionTimer = 1u << 6,
+                               kPostedInterrupts = 1u << 7;
 }
 namespace primary {
 inline constexpr std::uint32_t kInterruptWindowExiting = 1u << 2, kTscOffsetting = 1u << 3,
@@ -226,12 +227,16 @@ inline constexpr std::uint32_t kVirtualizeApicAccesses = 1u << 0, kEpt = 1u << 1
                                kX2ApicMode = 1u << 4, kVpid = 1u << 5, kWbinvdExiting = 1u << 6,
                                kUnrestrictedGuest = 1u << 7, kApicRegisterVirtualization = 1u << 8,
                                kVirtualInterruptDelivery = 1u << 9, kPauseLoopExiting = 1u << 10,
+                               kRdrandExiting = 1u << 11, kInvpcid = 1u << 12,
+                               kVmFunctions = 1u << 13, kVmcsShadowing = 1u << 14,
+                               kPageModificationLogging = 1u << 17,
                                kModeBasedExecute = 1u << 22, kTscScaling = 1u << 25;
 }
 namespace exit_control {
 inline constexpr std::uint32_t kSaveDebugControls = 1u << 2, kHostAddressSpace64 = 1u << 9,
                                kAcknowledgeInterrupt = 1u << 15, kSavePat = 1u << 18,
-                               kLoadPat = 1u << 19, kSaveEfer = 1u << 20, kLoadEfer = 1u << 21;
+                               kLoadPat = 1u << 19, kSaveEfer = 1u << 20, kLoadEfer = 1u << 21,
+                               kSavePreemptionTimer = 1u << 22;
 }
 namespace entry_control {
 inline constexpr std::uint32_t kLoadDebugControls = 1u << 2, kIa32eGuest = 1u << 9,
@@ -265,7 +270,7 @@ inline constexpr std::uint32_t kBlockingBySti = 1u << 0, kBlockingByMovSs = 1u <
     X(pause, 40) X(entry_failure_machine_check, 41) X(tpr_below_threshold, 43) X(apic_access, 44)  \
     X(virtualized_eoi, 45) X(gdtr_idtr_access, 46) X(ldtr_tr_access, 47) X(ept_violation, 48)      \
     X(ept_misconfiguration, 49) X(invept, 50) X(rdtscp, 51) X(preemption_timer, 52)                \
-    X(invvpid, 53) X(wbinvd, 54) X(xsetbv, 55) X(apic_write, 56)
+    X(invvpid, 53) X(wbinvd, 54) X(xsetbv, 55) X(apic_write, 56) X(vmfunc, 59) X(page_modification_log_full, 62)
 
 enum class ExitReason : std::uint16_t {
 #define HVSIM_EXIT_ENUM(name, number) name = number,
