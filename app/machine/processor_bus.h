@@ -1,5 +1,7 @@
 #pragma once
 // A processor's accesses to devices, as transactions of its initiator sockets.
+#include <functional>
+
 #include "cpu/bus.h"
 #include "devices/tlm/bus_master.h"
 #include "devices/tlm/time_bridge.h"
@@ -14,6 +16,14 @@ class ProcessorBus final : public cpu::Bus {
                  Dispatcher& dispatcher)
         : master_(master), time_(time), dispatcher_(dispatcher) {}
 
+    /// Who answers the processor's interrupt acknowledge cycles; empty: nobody.
+    std::function<std::uint8_t(sim::Time)> on_acknowledge;
+
+    std::uint8_t acknowledge_interrupt(sim::Time now) override {
+        const std::uint8_t vector = on_acknowledge ? on_acknowledge(now) : 0xff;
+        dispatcher_.reconsider();
+        return vector;
+    }
     std::uint64_t read_memory(std::uint64_t address, unsigned size, sim::Time now,
                               sim::Duration& delay) override {
         return read(devices::tlm_shell::Space::memory, address, size, now, delay);
