@@ -229,6 +229,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
 
     mmu::PagingState paging_state() const;
     void paging_changed();
+    void set_tsc_offset(std::uint64_t offset);
     bool load_pdptes(std::uint64_t cr3);
     const mmu::SecondStage& second_stage() noexcept;
     static constexpr std::uint64_t large_region(std::uint64_t linear) noexcept {

@@ -186,6 +186,14 @@ bool Core::read_msr(std::uint32_t index, std::uint64_t& value) {
     return msrs_->read(index, value);
 }
 
+/// IA32_TSC_DEADLINE counts by the same counter (SDM 3A 11.5.4.1).
+void Core::set_tsc_offset(std::uint64_t offset) {
+    tsc_offset_ = offset;
+    if (apic_ == nullptr) return;
+    apic_->set_tsc_offset(offset, now());
+    poll_soon();
+}
+
 bool Core::write_msr(std::uint32_t index, std::uint64_t value) {
     if (engine::Engine::is_native_msr(index)) {
         const bool address = index == msr::kLstar || index == msr::kCstar ||
@@ -201,11 +209,11 @@ bool Core::write_msr(std::uint32_t index, std::uint64_t value) {
     if (extension_ != nullptr && extension_->write_msr(index, value, fault)) return !fault;
     switch (index) {
         case msr::kTsc:
-            tsc_offset_ += value - tsc();
+            set_tsc_offset(tsc_offset_ + value - tsc());
             return true;
         case msr::kTscAdjust:
             if (model_->vendor != Vendor::intel) return false;
-            tsc_offset_ = value;
+            set_tsc_offset(value);
             return true;
         case msr::kEfer: {  // SDM 3A 2.2.1; APM 2 3.1.7
             std::uint64_t valid = efer::kSCE | efer::kLME | efer::kLMA;

@@ -56,8 +56,15 @@ void Instructions::handle(const engine::Intercept& intercept) {
             if (!core_.exits(action)) core_.raise(kGP);  // no counters
             return;
         }
+        case InterceptCode::xsetbv: return xsetbv();
+        // DEVIATION: no processor model has MONITOR and MWAIT (CPUID.1:ECX[3] is 0, as where firmware
+        // clears IA32_MISC_ENABLE[18]). The controls and intercepts for them exist, as they do there,
+        // and never cause an exit: #UD comes first (SDM 3C 26.1.1, APM 2 table 15-7).
         case InterceptCode::monitor: case InterceptCode::mwait: return undefined_opcode();
-        case InterceptCode::rsm: return exception(kUD, 0);
+        case InterceptCode::rsm: return leave_or(ActionKind::rsm, &Instructions::undefined_opcode);
+        case InterceptCode::pushf: return leave_or(ActionKind::pushf, &Instructions::run_natively);
+        case InterceptCode::popf: return leave_or(ActionKind::popf, &Instructions::run_natively);
+        case InterceptCode::iret: return leave_or(ActionKind::iret, &Instructions::run_natively);
         case InterceptCode::idtr_read: case InterceptCode::gdtr_read:
         case InterceptCode::ldtr_read: case InterceptCode::tr_read:
         case InterceptCode::idtr_write: case InterceptCode::gdtr_write:
@@ -78,13 +85,33 @@ bool Instructions::fetch_intercepted(InterceptCode code) {
 
 void Instructions::exception(std::uint8_t vector, std::uint32_t error_code) {
     if (vector == kUD) return undefined_opcode();
+    if (vector == kNP && returns_to_absent_stack(error_code)) vector = kSS;
     core_.deliver(Event::fault(vector, error_code));
+}
+
+/// IRET and far RET to a stack segment that is not present raise #SS (SDM 2A IRET); the engine says
+/// #NP, as for the code segment, which cannot be a data segment.
+bool Instructions::returns_to_absent_stack(std::uint32_t selector) {
+    const auto in = core_.fetch_instruction();
+    if (!in || (in->opcode != 0xcf && in->opcode != 0xca && in->opcode != 0xcb)) return false;
+    const std::uint64_t table =
+        selector & 4 ? core_.segment(SegmentName::ldtr).base : core_.gdtr().base;
+    std::array<std::uint8_t, 8> bytes{};
+    if (!core_.peek_linear(table + (selector & ~7u), bytes)) return false;
+    std::uint64_t raw = 0;
+    std::memcpy(&raw, bytes.data(), sizeof raw);
+    const Descriptor descriptor(raw);
+    return !descriptor.is_system() && !descriptor.is_code();
 }
 
 /// VMX and SVM instructions come as #UD: the engine has neither.
 void Instructions::undefined_opcode() {
     const auto in = core_.fetch_instruction();
     if (in && in->opcode == 0xf1) {  // INT1 (SDM 2A "INT1"): a #DB of its own type, DR6 unchanged
+        Action action;
+        action.kind = ActionKind::icebp;
+        action.instruction_length = in->length;
+        if (core_.exits(action)) return;
         Event event;
         event.type = EventType::privileged_software_exception;
         event.vector = kDB;
@@ -112,6 +139,21 @@ void Instructions::undefined_opcode() {
         }
     }
     core_.raise(kUD);
+}
+
+void Instructions::leave_or(ActionKind kind, void (Instructions::*otherwise)()) {
+    Action action;
+    action.kind = kind;
+    action.instruction_length = fetch().length;
+    if (!core_.exits(action)) (this->*otherwise)();
+}
+
+/// PUSHF, POPF or IRET that the guest's controls let pass after all: the engine executes it, now
+/// that it is asked not to hand it over.
+void Instructions::run_natively() {
+    engine::OptionalIntercepts optional = core_.optional_;
+    optional.pushf = optional.popf = optional.iret = false;
+    core_.set_optional_intercepts(optional);
 }
 
 void Instructions::simple(ActionKind kind, sim::Duration cost) {
@@ -210,6 +252,25 @@ void Instructions::msr(bool write) {
     core_.complete_instruction(in.length);
 }
 
+/// SDM 2C XSETBV; the engine has checked the privilege.
+void Instructions::xsetbv() {
+    const Instruction in = fetch();
+    if (!(core_.cr(4) & cr4::kOSXSAVE)) return core_.raise(kUD);
+    Action action;
+    action.kind = ActionKind::xsetbv;
+    action.instruction_length = in.length;
+    if (core_.exits(action)) return;
+    const std::uint64_t value =
+        (core_.gpr(engine::kRax) & 0xffffffff) | core_.gpr(engine::kRdx) << 32;
+    const CpuidResult supported = core_.native_cpuid(0xd, 0);
+    const std::uint64_t valid = supported.eax | std::uint64_t{supported.edx} << 32;
+    constexpr std::uint64_t kX87 = 1;
+    if ((core_.gpr(engine::kRcx) & 0xffffffff) != 0 || !(value & kX87) || (value & ~valid) != 0)
+        return core_.raise(kGP);
+    core_.set_xcr0(value);
+    core_.complete_instruction(in.length);
+}
+
 // --- I/O ---
 
 /// SDM 1 19.5: CPL against IOPL, then the TSS's bitmap.
@@ -252,6 +313,10 @@ void Instructions::io(const engine::Intercept& intercept) {
             : in.segment_override >= 0 ? static_cast<SegmentName>(in.segment_override)
                                        : SegmentName::ds);
     if (!io_permitted(action.io.port, action.io.size)) return core_.raise(kGP);
+    if (action.io.string) {
+        action.decoded = &in;
+        action.linear = string_linear(in, action);
+    }
     const std::uint64_t mask = action.io.size == 4   ? 0xffffffff
                                : action.io.size == 2 ? 0xffff
                                                      : 0xff;
@@ -273,6 +338,19 @@ void Instructions::io(const engine::Intercept& intercept) {
     core_.complete_instruction(in.length);
 }
 
+/// Where INS writes or OUTS reads.
+std::uint64_t Instructions::string_linear(const Instruction& in, const Action& action) const {
+    const std::uint64_t mask = in.address_bits == 64
+                                   ? ~std::uint64_t{0}
+                                   : (std::uint64_t{1} << in.address_bits) - 1;
+    const auto name = static_cast<SegmentName>(action.io.segment);
+    std::uint64_t linear = core_.gpr(action.io.in ? engine::kRdi : engine::kRsi) & mask;
+    const bool long64 = core_.code_mode().long64;
+    if (!long64 || name == SegmentName::fs || name == SegmentName::gs)
+        linear += core_.segment(name).base;
+    return long64 ? linear : linear & 0xffffffff;
+}
+
 /// One iteration of INS or OUTS; RIP moves on when it was the last.
 void Instructions::string_io(const Instruction& in, const Action& action) {
     const std::uint64_t mask = in.address_bits == 64
@@ -281,15 +359,8 @@ void Instructions::string_io(const Instruction& in, const Action& action) {
     const std::uint64_t count = core_.gpr(engine::kRcx) & mask;
     if (action.io.rep && count == 0) return core_.complete_instruction(in.length);
     const unsigned index = action.io.in ? engine::kRdi : engine::kRsi;
-    const SegmentName name = action.io.in ? SegmentName::es
-                             : in.segment_override >= 0
-                                 ? static_cast<SegmentName>(in.segment_override)
-                                 : SegmentName::ds;
     const std::uint64_t offset = core_.gpr(index) & mask;
-    std::uint64_t linear = offset;
-    if (in.address_bits != 64 || name == SegmentName::fs || name == SegmentName::gs)
-        linear += core_.segment(name).base;
-    if (!core_.code_mode().long64) linear &= 0xffffffff;
+    const std::uint64_t linear = string_linear(in, action);
     std::uint32_t value = 0;
     auto* data = reinterpret_cast<std::uint8_t*>(&value);
     sim::Duration delay = 0;

@@ -20,16 +20,20 @@ class Instructions {
 
   private:
     void exception(std::uint8_t vector, std::uint32_t error_code);
+    bool returns_to_absent_stack(std::uint32_t selector);
     void undefined_opcode();
     void software_interrupt();
     void cpuid();
     void halt();
     void rdtsc();
     void msr(bool write);
+    void xsetbv();
     void io(const engine::Intercept& intercept);
+    std::uint64_t string_linear(const Instruction& in, const Action& action) const;
     void string_io(const Instruction& in, const Action& action);
     bool io_permitted(std::uint16_t port, unsigned size);
     void control_register(engine::InterceptCode code);
+    std::uint64_t written_cr(unsigned number, std::uint64_t value) const;
     void move_to_cr(const Action& action, unsigned length);
     void debug_register(bool write);
     void invlpg();
@@ -37,6 +41,9 @@ class Instructions {
     void load_system_segment(const Instruction& in, bool task);
     /// `cost`: time it takes where it is not intercepted.
     void simple(ActionKind kind, sim::Duration cost = 0);
+    /// Makes it an exit, or else goes on as told.
+    void leave_or(ActionKind kind, void (Instructions::*otherwise)());
+    void run_natively();
     void syscall();
     void sysenter();
     void sysexit();

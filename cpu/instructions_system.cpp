@@ -21,7 +21,7 @@ void Instructions::control_register(InterceptCode code) {
     if (in.opcode == 0x0f06) {  // CLTS
         action.kind = ActionKind::clts;
         if (core_.exits(action)) return;
-        core_.set_cr(0, core_.cr(0) & ~cr0::kTS);
+        core_.set_cr(0, written_cr(0, core_.cr(0) & ~cr0::kTS));
         return core_.complete_instruction(in.length);
     }
     if (in.opcode == 0x0f01) {  // SMSW, LMSW
@@ -49,7 +49,7 @@ void Instructions::control_register(InterceptCode code) {
         // SDM 2A LMSW: PE can be set, not cleared.
         const std::uint64_t value =
             (core_.cr(0) & ~std::uint64_t{0xe}) | (word & 0xf) | (core_.cr(0) & cr0::kPE);
-        if (!core_.write_cr_checked(0, value)) return core_.raise(kGP);
+        if (!core_.write_cr_checked(0, written_cr(0, value))) return core_.raise(kGP);
         return core_.complete_instruction(in.length);
     }
     action.kind = write ? ActionKind::cr_write : ActionKind::cr_read;
@@ -68,12 +68,15 @@ void Instructions::control_register(InterceptCode code) {
     core_.complete_instruction(in.length);
 }
 
+/// What a control register becomes by the program's write: a guest's controls own some bits.
+std::uint64_t Instructions::written_cr(unsigned number, std::uint64_t value) const {
+    return core_.guest_ != nullptr ? core_.guest_->written_cr(number, core_.cr(number), value)
+                                   : value;
+}
+
 void Instructions::move_to_cr(const Action& action, unsigned length) {
     if (core_.exits(action)) return;
-    const std::uint64_t value =
-        core_.guest_ != nullptr
-            ? core_.guest_->written_cr(action.number, core_.cr(action.number), action.value)
-            : action.value;
+    const std::uint64_t value = written_cr(action.number, action.value);
     if (!core_.write_cr_checked(action.number, value)) return core_.raise(kGP);
     core_.complete_instruction(length);
 }
@@ -81,10 +84,8 @@ void Instructions::move_to_cr(const Action& action, unsigned length) {
 void Instructions::debug_register(bool write) {  // SDM 3B 18.2
     const Instruction in = fetch();
     unsigned number = in.reg_field();
-    if (number == 4 || number == 5) {
-        if (core_.cr(4) & cr4::kDE) return core_.raise(kUD);
-        number += 2;
-    }
+    const bool alias = number == 4 || number == 5;
+    if (alias && (core_.cr(4) & cr4::kDE)) return core_.raise(kUD);
     Action action;
     action.kind = write ? ActionKind::dr_write : ActionKind::dr_read;
     action.instruction_length = in.length;
@@ -92,6 +93,7 @@ void Instructions::debug_register(bool write) {  // SDM 3B 18.2
     action.gpr = static_cast<std::uint8_t>(in.rm());
     action.value = core_.gpr(in.rm());
     if (core_.exits(action)) return;
+    if (alias) number += 2;
     constexpr std::uint64_t kGd = 1u << 13;
     if (core_.dr(7) & kGd) {
         core_.set_dr(7, core_.dr(7) & ~kGd);
@@ -171,6 +173,7 @@ void Instructions::table_register(InterceptCode code) {
     action.kind = local ? ActionKind::ldtr_tr_access : ActionKind::gdtr_idtr_access;
     action.instruction_length = in.length;
     action.opcode = in.opcode << 8 | in.modrm;
+    action.decoded = &in;
     action.linear = in.memory ? operand_linear(in) : 0;
     if (core_.exits(action)) return;
     const std::size_t pointer = core_.code_mode().long64 ? 8 : 4;

@@ -3,16 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 
+#include "app/machine/boot_files.h"
 #include "app/machine/final_state.h"
 #include "cpu/svm/operation.h"
+#include "cpu/vmx/operation.h"
 #include "devices/firmware/acpi_tables.h"
-#include "devices/firmware/elf_file.h"
-#include "devices/firmware/flat_loader.h"
-#include "devices/firmware/linux_loader.h"
-#include "devices/firmware/multiboot_loader.h"
-#include "devices/firmware/pvh_loader.h"
 #include "sim/error.h"
 
 namespace hvsim::app {
@@ -56,107 +52,11 @@ void load_state(cpu::Core& core, const firmware::StartState& state) {
     for (unsigned i = 0; i < firmware::kBootRegisters; ++i) core.set_gpr(i, state.gpr[i]);
 }
 
-constexpr std::string_view kLinuxCommandLine = "console=ttyS0";
-
-/// Reads the files of [boot] and hands them to the loader of its protocol.
-class BootLoader {
-  public:
-    BootLoader(const Board& board, firmware::GuestMemoryWriter& memory, std::uint64_t rsdp)
-        : board_(board), boot_(*board.scenario.boot), memory_(memory) {
-        firmware::MemoryPlanConfig plan;
-        plan.ram_bytes = board.ram.size();
-        plan.physical_address_bits = board.model.physical_address_bits;
-        plan.where = board.scenario.where("host.ram");
-        request_.memory = firmware::plan_memory(plan);
-        request_.acpi_rsdp = rsdp;
-        request_.kernel_name = boot_.kernel.string();
-        request_.where = board.scenario.where("boot.kernel");
-        kernel_ = read_file(board.scenario, "boot.kernel", boot_.kernel);
-        request_.kernel = kernel_;
-    }
-
-    firmware::StartState load() {
-        switch (protocol()) {
-            case BootProtocol::multiboot:
-                read_modules();
-                request_.command_line = boot_.command_line.value_or("");
-                return firmware::load_multiboot(request_, memory_);
-            case BootProtocol::pvh:
-                read_modules();
-                request_.command_line = boot_.command_line.value_or(std::string(kLinuxCommandLine));
-                return firmware::load_pvh(request_, memory_);
-            case BootProtocol::flat:
-                return load_flat();
-            case BootProtocol::automatic:
-            case BootProtocol::linux_kernel:
-                break;
-        }
-        return load_linux();
-    }
-
-  private:
-    BootProtocol protocol() const {
-        if (boot_.protocol != BootProtocol::automatic) return boot_.protocol;
-        if (firmware::is_linux_kernel(kernel_)) return BootProtocol::linux_kernel;
-        if (firmware::has_multiboot_header(kernel_)) return BootProtocol::multiboot;
-        if (firmware::is_elf(kernel_)) return BootProtocol::pvh;
-        firmware::fail_kernel(request_, "neither a Linux bzImage, a multiboot kernel nor ELF",
-                              "for a flat binary say boot.protocol = \"flat\"");
-    }
-
-    void read_modules() {
-        const Scenario& scenario = board_.scenario;
-        const auto read = [&](const std::string& key, const std::filesystem::path& path,
-                              std::string words) {
-            files_.push_back(read_file(scenario, key, path));
-            request_.modules.push_back({files_.back(), path.string(), std::move(words)});
-        };
-        if (!boot_.initramfs.empty()) read("boot.initramfs", boot_.initramfs, {});
-        for (std::size_t i = 0; i < boot_.modules.size(); ++i)
-            read(fmt::format("boot.modules[{}]", i), module_file(boot_.modules[i]),
-                 module_words(boot_.modules[i]));
-    }
-
-    firmware::StartState load_flat() {
-        firmware::FlatStart start;
-        start.mode = static_cast<firmware::StartMode>(boot_.flat.mode);
-        start.load_address = boot_.flat.load;
-        start.entry = boot_.flat.entry.value_or(boot_.flat.load);
-        for (const std::string& text : boot_.flat.registers)
-            if (const auto value = firmware::parse_register(text))
-                start.registers.push_back(*value);
-        return firmware::load_flat(request_, start, memory_);
-    }
-
-    firmware::StartState load_linux() {
-        std::vector<std::uint8_t> initramfs;
-        if (!boot_.initramfs.empty())
-            initramfs = read_file(board_.scenario, "boot.initramfs", boot_.initramfs);
-        firmware::LinuxBootRequest request;
-        request.kernel = kernel_;
-        request.initramfs = initramfs;
-        request.command_line = boot_.command_line.value_or(std::string(kLinuxCommandLine));
-        request.memory = request_.memory;
-        request.acpi_rsdp = request_.acpi_rsdp;
-        request.kernel_name = request_.kernel_name;
-        request.initramfs_name = boot_.initramfs.string();
-        request.where = request_.where;
-        return firmware::start_state(firmware::load_linux(request, memory_));
-    }
-
-    const Board& board_;
-    const BootConfig& boot_;
-    firmware::GuestMemoryWriter& memory_;
-    firmware::KernelRequest request_;
-    std::vector<std::uint8_t> kernel_;
-    std::deque<std::vector<std::uint8_t>> files_;
-};
-
-/// The extension of the processor's vendor; nullptr: its programs have none.
+/// The virtualization extension of the processor's vendor.
 std::unique_ptr<cpu::Virtualization> make_extension(cpu::Core& core) {
     if (core.model().vendor == cpu::Vendor::amd)
         return std::make_unique<cpu::svm::Operation>(core);
-    return nullptr;
+    return std::make_unique<cpu::vmx::Operation>(core);
 }
 
 }  // namespace
@@ -199,9 +99,23 @@ void BareMachine::boot() {
     firmware::AcpiConfig acpi;
     for (std::uint32_t i = 0; i < scenario.host.processors; ++i) acpi.apic_ids.push_back(i);
     acpi.where = scenario.where("host.processors");
+    if (board_.iommu) {
+        firmware::AcpiDmarUnit unit;
+        unit.registers = kIommuAddress;
+        unit.host_address_bits = board_.model.physical_address_bits;
+        unit.io_apic_requester = kIoApicRequester;
+        acpi.dmar = unit;
+    }
     const firmware::AcpiImage image = firmware::build_acpi(acpi);
     firmware::write_acpi(image, writer);
-    load_state(*cores_[0], BootLoader(board_, writer, image.rsdp()).load());
+    test_devices_.prepare();
+    firmware::MemoryPlanConfig plan;
+    plan.ram_bytes = board_.ram.size();
+    plan.physical_address_bits = board_.model.physical_address_bits;
+    plan.where = scenario.where("host.ram");
+    load_state(*cores_[0],
+               firmware::load_boot_image(read_boot_files(scenario, *scenario.boot, "boot"),
+                                         firmware::plan_memory(plan), image.rsdp(), writer));
 }
 
 MachineOutcome BareMachine::idle_outcome() const {

@@ -35,6 +35,17 @@ constexpr std::uint32_t kCommonExtEdx = kSyscall | kNx | kPage1G | kRdtscp | kLo
 constexpr std::uint32_t kAmdExtEdx = kCommonExtEdx | (kBaseline1Edx & 0x0183f3ff) | (1u << 23) |
                                      (1u << 24);
 
+/// CPUID.8000000AH:EDX (APM 3 E.4.9).
+namespace svm_features {
+constexpr std::uint32_t kNestedPaging = 1u << 0, kLastBranches = 1u << 1, kLock = 1u << 2, kNextRip = 1u << 3,
+                        kTscRate = 1u << 4, kCleanBits = 1u << 5, kFlushByAsid = 1u << 6,
+                        kDecodeAssists = 1u << 7, kPauseFilter = 1u << 10,
+                        kPauseFilterThreshold = 1u << 12, kVirtualGif = 1u << 16;
+constexpr std::uint32_t kAll = kNestedPaging | kLastBranches | kLock | kNextRip | kTscRate | kCleanBits |
+                               kFlushByAsid | kDecodeAssists | kPauseFilter |
+                               kPauseFilterThreshold | kVirtualGif;
+}  // namespace svm_features
+
 constexpr std::array kModels{
     Model{"intel-broadwell", Vendor::intel, "Intel(R) Xeon(R) CPU E5-2673 v4 @ 2.30GHz", 0x000406f1,
           46, 48, 0, kCommon1Ecx | kVmx | kTscDeadline, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf,
@@ -145,12 +156,9 @@ CpuidResult extended(const Model& model, const CpuidContext& context, std::uint3
             const auto id_bits = static_cast<std::uint32_t>(std::bit_width(context.processor_count - 1));
             return {address, 0, (context.processor_count - 1) | id_bits << 12, 0};
         }
-        case 0x8000000a:  // APM 3 E.4.9: nested paging, next RIP, TSC rate, clean bits, flush by
-                          // ASID, decode assists, pause filter and its threshold
+        case 0x8000000a:  // APM 3 E.4.9
             if (!amd || !context.virtualization) return {};
-            return {1, 0x8000, 0,
-                    1u << 0 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 10 |
-                        1u << 12};
+            return {1, 0x8000, 0, svm_features::kAll};
         default: return {};
     }
 }

@@ -3,6 +3,7 @@
 #include "cpu/descriptor.h"
 #include "cpu/msr_file.h"
 #include "cpu/svm/guest.h"
+#include "mmu/walk.h"
 
 namespace hvsim::cpu::svm {
 namespace {
@@ -45,7 +46,7 @@ void check_registers(Rules& rules, const SaveImage& state, unsigned physical_bit
     of(102, vmcb::CR0, (cr0 & cr0::kCD) || !(cr0 & cr0::kNW), "NW 0 where CD is 0");
     of(103, vmcb::CR0, cr0 >> 32 == 0, "bits 63:32 0");
     const bool long_mode = (efer_value & efer::kLME) && (cr0 & cr0::kPG);
-    of(104, vmcb::CR3, !long_mode || state.get(vmcb::CR3) >> physical_bits == 0,
+    of(104, vmcb::CR3, state.get(vmcb::CR3) >> physical_bits == 0,
        "bits above the physical-address width 0");
     of(105, vmcb::CR4, (cr4 & ~kCr4Valid) == 0, "reserved bits 0");
     of(106, vmcb::DR6, state.get(vmcb::DR6) >> 32 == 0, "bits 63:32 0");
@@ -77,10 +78,13 @@ void check_controls(Rules& rules, const Controls& controls, unsigned physical_bi
                  "a map within the physical address space");
     rules.demand(123, kSection, vmcb::GUEST_ASID.offset, controls.asid, controls.asid != 0,
                  "an ASID other than 0");
+    rules.demand(124, "15.21.10", vmcb::VINTR.offset, controls.vintr,
+                 !vintr::V_NMI_ENABLE::test(controls.vintr) || controls.intercepts(ExitCode::NMI),
+                 "the NMI intercept where virtual NMIs are enabled");
 }
 
 void check_nested_paging(Rules& rules, const Controls& controls, const SaveImage& state,
-                         unsigned physical_bits) {
+                         const Host& host, unsigned physical_bits) {
     rules.demand(130, "15.34", vmcb::NESTED_CONTROL.offset, controls.nested,
                  !nested_control::SEV::test(controls.nested) &&
                      !nested_control::SEV_ES::test(controls.nested),
@@ -92,9 +96,28 @@ void check_nested_paging(Rules& rules, const Controls& controls, const SaveImage
     const std::uint64_t pat = state.get(vmcb::G_PAT);
     rules.demand(132, kSection, vmcb::G_PAT.offset, pat, is_valid_pat(pat),
                  "memory types that a PAT may hold");
+    rules.demand(133, kSection, vmcb::NESTED_CONTROL.offset, controls.nested, host.paging,
+                 "a host whose CR0.PG is 1");
 }
 
 }  // namespace
+
+bool check_pdptes(const sim::Ram& ram, const Controls& controls, const SaveImage& state,
+                  unsigned physical_bits, EntryFailure& failure) {
+    const bool long_mode = (state.get(vmcb::EFER) & efer::kLME) != 0;
+    const bool pae = (state.get(vmcb::CR0) & cr0::kPG) && (state.get(vmcb::CR4) & cr4::kPAE);
+    if (nested_control::NP_ENABLE::test(controls.nested) || long_mode || !pae) return true;
+    Rules rules(failure);
+    const std::uint64_t table = state.get(vmcb::CR3) & mmu::paging::PAE_CR3_ADDRESS::kMask;
+    for (unsigned i = 0; i < 4; ++i) {
+        std::uint64_t pdpte = ~std::uint64_t{0};
+        ram.read(table + 8 * i, pdpte);
+        rules.demand(112, "5.2.2", vmcb::CR3.offset, pdpte,
+                     !mmu::pdpte_reserved_bits_set(pdpte, physical_bits),
+                     "PDPTEs whose reserved bits are 0");
+    }
+    return rules.passed();
+}
 
 bool check_event(const Controls& controls, EntryFailure& failure) {
     Rules rules(failure);
@@ -118,12 +141,12 @@ bool check_event(const Controls& controls, EntryFailure& failure) {
     return rules.passed();
 }
 
-bool check_state(const Controls& controls, const SaveImage& state, unsigned physical_bits,
-                 EntryFailure& failure) {
+bool check_state(const Controls& controls, const SaveImage& state, const Host& host,
+                 unsigned physical_bits, EntryFailure& failure) {
     Rules rules(failure);
     check_registers(rules, state, physical_bits);
     check_controls(rules, controls, physical_bits);
-    check_nested_paging(rules, controls, state, physical_bits);
+    check_nested_paging(rules, controls, state, host, physical_bits);
     return rules.passed();
 }
 

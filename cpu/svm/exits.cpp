@@ -51,6 +51,10 @@ ExitCode plain_code(const Action& action) noexcept {
             return ExitCode::INTR;
         case ActionKind::nmi:
             return ExitCode::NMI;
+        case ActionKind::smi:
+            return ExitCode::SMI;
+        case ActionKind::icebp:
+            return ExitCode::ICEBP;
         case ActionKind::init:
             return ExitCode::INIT;
         case ActionKind::interrupt_window:
@@ -227,6 +231,8 @@ bool Guest::intercepts(const Action& action) noexcept {
             return exits_on_interrupt();
         case ActionKind::interrupt_window:
             return wants_interrupt_window();
+        case ActionKind::nmi_window:
+            return wants_nmi_window();
         case ActionKind::nested_page_fault:
             return true;
         case ActionKind::cr_read:
@@ -252,60 +258,11 @@ bool Guest::intercepts(const Action& action) noexcept {
     return code != ExitCode::INVALID && controls_.intercepts(code);
 }
 
-bool Guest::exits_on_interrupt() const noexcept {
-    // DEVIATION: a physical interrupt that INTR does not intercept stays pending; it is not
-    // delivered through the guest's IDT. No hypervisor leaves its interrupts to a guest.
-    if (!controls_.intercepts(ExitCode::INTR)) return false;
-    if (vintr::V_INTR_MASKING::test(controls_.vintr)) return host_interrupts_;
-    return (core_.rflags() & rflags::kIF) != 0 && !core_.interrupt_shadow();
-}
-
-bool Guest::wants_interrupt_window() const noexcept {  // APM 2 15.21.4
-    const std::uint64_t virtual_interrupt = controls_.vintr;
-    if (!vintr::V_IRQ::test(virtual_interrupt)) return false;
-    return vintr::V_IGN_TPR::test(virtual_interrupt) ||
-           vintr::V_INTR_PRIO::get(virtual_interrupt) >
-               (vintr::V_TPR::get(virtual_interrupt) & 0xf);
-}
-
-// --- what the processor does itself, without a #VMEXIT ---
-
 std::uint64_t Guest::next_rip(unsigned length) const {
     const std::uint64_t next = core_.rip() + length;
     const bool long64 =
         (core_.efer() & efer::kLMA) && ar::L::test(core_.segment(SegmentName::cs).access_rights);
     return long64 ? next : next & 0xffffffff;
-}
-
-void Guest::access_virtual_tpr(const Action& action) {
-    if (action.kind == ActionKind::cr_read) {
-        core_.set_gpr(action.gpr, vintr::V_TPR::get(controls_.vintr) & 0xf);
-    } else if (action.value >> 4 != 0) {
-        return core_.inject(Event::fault(kGP));
-    } else {
-        controls_.vintr = vintr::V_TPR::set(controls_.vintr, action.value);
-    }
-    core_.set_rip(next_rip(action.instruction_length));
-    core_.set_interrupt_shadow(false);
-    core_.poll_soon();  // a virtual interrupt may have become deliverable
-}
-
-/// True: the action needed no #VMEXIT after all.
-bool Guest::serve_inside(const Action& action) {
-    if (masks_cr8(action) && !intercepts_cr(action)) {
-        access_virtual_tpr(action);
-        return true;
-    }
-    if (action.kind == ActionKind::interrupt_window && !controls_.intercepts(ExitCode::VINTR)) {
-        Event virtual_interrupt;
-        virtual_interrupt.type = EventType::external_interrupt;
-        virtual_interrupt.vector =
-            static_cast<std::uint8_t>(vintr::V_INTR_VECTOR::get(controls_.vintr));
-        controls_.vintr = vintr::V_IRQ::set(controls_.vintr, 0);
-        core_.inject(virtual_interrupt);
-        return true;
-    }
-    return false;
 }
 
 // --- #VMEXIT ---
@@ -380,6 +337,9 @@ Guest::Exit Guest::describe(const Action& action) {
         case ActionKind::software_interrupt:
             out.info1 = action.number;
             break;
+        case ActionKind::vmx_instruction:
+            if (svm_instruction(action.opcode) == ExitCode::INVLPGA) out.info1 = action.linear;
+            break;
         case ActionKind::task_switch:
             out.info1 = action.value & 0xffff;
             break;
@@ -446,11 +406,18 @@ bool Guest::exit(const Action& action, const Event* vectoring) {
     // set.
     if (!in_guest_) apply(pull(kNeverCached));
     if (serve_inside(action)) return true;
+    // An event that VMRUN injected, and that this exit comes before.
+    const Event undelivered = core_.injection();
+    if (surroundings_.shares_core && vectoring == nullptr && core_.has_injection()) {
+        vectoring = &undelivered;
+        core_.cancel_injection();
+    }
     const Exit exit = describe(action);
     write_assists(action, exit);
     core_.set_guest_mode(nullptr);
     in_guest_ = false;
     save();
+    if (has_virtual_nmis()) core_.set_nmi_blocked(host_nmi_blocked_);
     vmcb_.set(vmcb::EXITCODE, exit.code);
     vmcb_.set(vmcb::EXITINFO1, exit.info1);
     vmcb_.set(vmcb::EXITINFO2, exit.info2);

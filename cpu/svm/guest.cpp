@@ -73,6 +73,11 @@ constexpr LoadedMsr kLoadedMsrs[] = {
     {msr::kSysenterEip, vmcb::SYSENTER_EIP},
 };
 
+/// The canonical form that a segment base is loaded in (APM 2 15.5.1).
+constexpr std::uint64_t sign_extended(std::uint64_t address) noexcept {
+    return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16);
+}
+
 template <typename T, typename U>
 bool replace(T& old, U value) {
     if (old == value) return false;
@@ -109,14 +114,31 @@ std::uint16_t attrib_from_rights(std::uint32_t rights) noexcept {
 Guest::Guest(std::uint64_t address, ExecutionCore& core, HostSoftware& host,
              std::uint8_t physical_bits)
     : vmcb_(core.ram(), address), core_(core), host_(host), physical_bits_(physical_bits) {
-    SIM_ASSERT(core.ram().contains(address, kVmcbSize) && address % kVmcbSize == 0);
+    attach(address);
     stage_.ram = &core_.ram();
     stage_.kind = mmu::SecondStageKind::npt;
     stage_.maxphyaddr = physical_bits_;
     stage_.tlb = &core_.nested_tlb();
 }
 
+void Guest::attach(std::uint64_t address) {
+    SIM_ASSERT(!in_guest_ && core_.ram().contains(address, kVmcbSize) && address % kVmcbSize == 0);
+    if (address == vmcb_.address()) return;
+    vmcb_ = Vmcb(core_.ram(), address);
+    cached_ = false;
+}
+
 // --- VMRUN ---
+
+/// How the host's own state bears upon the guest.
+void Guest::take_host(const Host& host) {
+    surroundings_ = host;
+    const bool changes = stage_.npt_mode != host.npt_mode || stage_.npt_nx != host.no_execute;
+    stage_.npt_mode = host.npt_mode;
+    stage_.npt_nx = host.no_execute;
+    stage_.npt_tells_fetches = host.no_execute || host.smep;
+    if (changes) core_.invalidate_nested();
+}
 
 /// Reads the control area but for what a clean bit says is cached. True: something differs from
 /// the last VMRUN.
@@ -174,7 +196,11 @@ std::uint32_t Guest::controls_changed() {
     optional.pause = any({ExitCode::PAUSE});
     optional.descriptor_reads =
         any({ExitCode::IDTR_READ, ExitCode::GDTR_READ, ExitCode::LDTR_READ, ExitCode::TR_READ});
-    // DEVIATION: PUSHF, POPF and IRET run in the engine and never exit.
+    optional.pushf = any({ExitCode::PUSHF});
+    optional.popf = any({ExitCode::POPF});
+    optional.iret = any({ExitCode::IRET});
+    // Modelled host software lets its guests have them all.
+    optional.native_msrs = surroundings_.shares_core && any({ExitCode::MSR});
     core_.set_optional_intercepts(optional);
     return repaged ? clean::kNestedPaging : 0;
 }
@@ -203,6 +229,10 @@ void Guest::apply_segments() {
         // DEVIATION: the core's CPL is SS.DPL; the VMCB's CPL takes its place.
         if (name == SegmentName::ss)
             segment.access_rights = ar::DPL::set(segment.access_rights, image_.get(vmcb::CPL));
+        // 64-bit mode ignores the base, whatever the VMCB holds there.
+        if (name == SegmentName::cs && (core_.efer() & efer::kLMA) &&
+            ar::L::test(segment.access_rights))
+            segment.base = 0;
         if (core_.segment(name) != segment) core_.set_segment(name, segment);
     }
 }
@@ -278,25 +308,34 @@ EntryResult Guest::refuse(const EntryFailure& failure) {
     return last_entry_ = {true, failure};
 }
 
-EntryResult Guest::vmrun(bool host_interrupts) {
+EntryResult Guest::vmrun(const Host& host) {
     SIM_ASSERT(!in_guest_);
     const std::uint32_t clean = cached_ ? vmcb_.get(vmcb::CLEAN) : 0;
-    const bool controls_differ = load_controls(clean) || !cached_;
-    std::uint32_t differing = cached_ ? pull(clean) : (pull(0), ~std::uint32_t{0});
+    const bool everything = !cached_ || host.shares_core;
+    const bool controls_differ = load_controls(clean) || everything;
+    std::uint32_t differing = pull(clean);
+    if (everything) differing = ~std::uint32_t{0};
+    take_host(host);
     EntryFailure failure;
     if (!check_event(controls_, failure)) return refuse(failure);
     if (controls_differ ||
-        (differing & ~(kNeverCached | clean::kCr2 | clean::kDescriptorTables)) != 0)
-        if (!check_state(controls_, image_, physical_bits_, failure)) return refuse(failure);
+        (differing & ~(kNeverCached | clean::kCr2 | clean::kDescriptorTables)) != 0) {
+        if (!check_state(controls_, image_, host, physical_bits_, failure)) return refuse(failure);
+        if (!check_pdptes(core_.ram(), controls_, image_, physical_bits_, failure))
+            return refuse(failure);
+    }
     if (controls_differ) differing |= controls_changed();
     if (controls_.tlb_control != tlb_control::kNothing) core_.invalidate_nested();
     apply(differing);
     const bool shadow = interrupt_shadow::SHADOW::test(vmcb_.get(vmcb::INTERRUPT_SHADOW));
     if (core_.interrupt_shadow() != shadow) core_.set_interrupt_shadow(shadow);
     if (core_.activity() != ActivityState::active) core_.set_activity(ActivityState::active);
+    if (has_virtual_nmis()) {
+        host_nmi_blocked_ = core_.nmi_blocked();
+        core_.set_nmi_blocked(vintr::V_NMI_MASK::test(controls_.vintr));
+    }
     cached_ = true;
     in_guest_ = true;
-    host_interrupts_ = host_interrupts;
     pauses_left_ = controls_.pause_filter_count;
     core_.set_guest_mode(this);
     core_.charge(core_.timing().entry_base);
@@ -338,9 +377,14 @@ void Guest::save() {
     for (const Group& group : kGroups)
         for (const Range& range : group.ranges)
             std::memcpy(memory + range.offset, image_.at(range.offset), range.length);
-    // V_TPR and V_IRQ are the only bits of VINTR that the processor changes.
-    constexpr std::uint64_t kOwn = vintr::V_TPR::kMask | vintr::V_IRQ::kMask;
-    vmcb_.set(vmcb::VINTR, (vmcb_.get(vmcb::VINTR) & ~kOwn) | (controls_.vintr & kOwn));
+    // The only bits of VINTR that the processor changes.
+    std::uint64_t own = vintr::V_TPR::kMask | vintr::V_IRQ::kMask;
+    if (vintr::VGIF_ENABLE::test(controls_.vintr)) own |= vintr::VGIF::kMask;
+    if (has_virtual_nmis()) {
+        own |= vintr::V_NMI::kMask | vintr::V_NMI_MASK::kMask;
+        controls_.vintr = vintr::V_NMI_MASK::set(controls_.vintr, core_.nmi_blocked() ? 1 : 0);
+    }
+    vmcb_.set(vmcb::VINTR, (vmcb_.get(vmcb::VINTR) & ~own) | (controls_.vintr & own));
     vmcb_.set(vmcb::INTERRUPT_SHADOW, std::uint64_t{core_.interrupt_shadow()});
 }
 
@@ -360,20 +404,24 @@ void Guest::adopt() {
 
 // --- VMLOAD, VMSAVE (APM 3) ---
 
-void Guest::vmload() {
+void vmload(ExecutionCore& core, const Vmcb& vmcb) {
     for (const LoadedSegment& loaded : kLoadedSegments) {
-        const Segment segment = read_segment(vmcb_, loaded.fields);
-        if (core_.segment(loaded.name) != segment) core_.set_segment(loaded.name, segment);
+        Segment segment = read_segment(vmcb, loaded.fields);
+        segment.base = sign_extended(segment.base);
+        if (core.segment(loaded.name) != segment) core.set_segment(loaded.name, segment);
     }
-    for (const LoadedMsr& loaded : kLoadedMsrs)
-        core_.set_native_msr(loaded.msr, vmcb_.get(loaded.field));
+    for (const LoadedMsr& loaded : kLoadedMsrs) {
+        std::uint64_t value = vmcb.get(loaded.field);
+        if (loaded.msr == msr::kKernelGsBase) value = sign_extended(value);
+        core.set_native_msr(loaded.msr, value);
+    }
 }
 
-void Guest::vmsave() {
+void vmsave(ExecutionCore& core, const Vmcb& vmcb) {
     for (const LoadedSegment& loaded : kLoadedSegments)
-        write_segment(vmcb_, loaded.fields, core_.segment(loaded.name));
+        write_segment(vmcb, loaded.fields, core.segment(loaded.name));
     for (const LoadedMsr& loaded : kLoadedMsrs)
-        vmcb_.set(loaded.field, core_.native_msr(loaded.msr));
+        vmcb.set(loaded.field, core.native_msr(loaded.msr));
 }
 
 }  // namespace hvsim::cpu::svm

@@ -26,6 +26,20 @@ struct EntryResult {
     bool entered() const noexcept { return !invalid; }
 };
 
+inline constexpr std::uint64_t kTscRatioOne = std::uint64_t{1} << 32;
+
+/// What VMRUN takes from the host around it.
+struct Host {
+    bool interrupts = true;  ///< RFLAGS.IF, with V_INTR_MASKING the mask of physical interrupts
+    /// The host's program runs on the same core: nothing of the guest stays in it after a #VMEXIT.
+    bool shares_core = false;
+    bool paging = true;                                  ///< CR0.PG, which nested paging needs
+    mmu::NptMode npt_mode = mmu::NptMode::level4;        ///< of the host's paging
+    bool no_execute = true;                              ///< EFER.NXE
+    bool smep = true;                                    ///< CR4.SMEP
+    std::uint64_t tsc_ratio = kTscRatioOne;              ///< TSC_RATIO MSR, 8.32 fixed point
+};
+
 /// The control area as the processor holds it while the guest runs.
 struct Controls {
     std::uint16_t cr_reads = 0, cr_writes = 0, dr_reads = 0, dr_writes = 0;
@@ -71,22 +85,25 @@ class SaveImage {
     std::array<std::uint8_t, kEnd - kFirst> bytes_{};
 };
 
+/// VMLOAD and VMSAVE (APM 3): FS, GS, TR, LDTR, KernelGSBase, STAR, LSTAR, CSTAR, SFMASK,
+/// SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP.
+void vmload(ExecutionCore& core, const Vmcb& vmcb);
+void vmsave(ExecutionCore& core, const Vmcb& vmcb);
+
 class Guest final : public GuestMode {
   public:
     /// `address`: of the VMCB in RAM, 4 KiB aligned. `physical_bits`: width of physical addresses.
     Guest(std::uint64_t address, ExecutionCore& core, HostSoftware& host,
           std::uint8_t physical_bits = 48);
+    /// The next VMRUN is about the VMCB at `address`, likewise.
+    void attach(std::uint64_t address);
 
     const Vmcb& vmcb() const noexcept { return vmcb_; }
     ExecutionCore& core() noexcept { return core_; }
 
-    /// VMRUN. `host_interrupts`: RFLAGS.IF of the host, which V_INTR_MASKING makes the mask of
-    /// physical interrupts.
-    EntryResult vmrun(bool host_interrupts = true);
-    /// VMLOAD and VMSAVE with this VMCB: FS, GS, TR, LDTR, KernelGSBase, STAR, LSTAR, CSTAR,
-    /// SFMASK, SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP.
-    void vmload();
-    void vmsave();
+    EntryResult vmrun(const Host& host = {});
+    void vmload() { svm::vmload(core_, vmcb_); }
+    void vmsave() { svm::vmsave(core_, vmcb_); }
     /// INVLPGA and its like on another processor: drops the guest's translations at once.
     void flush_translations() { core_.invalidate_nested(); }
 
@@ -97,6 +114,13 @@ class Guest final : public GuestMode {
     void adopt();
     /// The processor no longer holds anything of this VMCB: the next VMRUN reads all of it.
     void forget() noexcept { cached_ = false; }
+    /// The guest is no more, without a #VMEXIT: the processor was reset.
+    void abandon() noexcept { in_guest_ = cached_ = false; }
+    /// VMCB fields as the running guest's processor holds them.
+    const Controls& controls() const noexcept { return controls_; }
+    bool has_nested_paging() const noexcept { return paged_; }
+    /// STGI and CLGI of a guest with a GIF of its own (APM 2 15.33.1).
+    void set_virtual_gif(bool value) noexcept;
     const EntryResult& last_entry() const noexcept { return last_entry_; }
 
     // --- GuestMode ---
@@ -106,12 +130,17 @@ class Guest final : public GuestMode {
     std::uint64_t visible_cr(unsigned index, std::uint64_t real) const noexcept override;
     std::uint64_t written_cr(unsigned index, std::uint64_t real,
                              std::uint64_t value) const noexcept override;
-    std::uint64_t guest_tsc(std::uint64_t tsc) const noexcept override {
-        return tsc + controls_.tsc_offset;
-    }
+    std::uint64_t guest_tsc(std::uint64_t tsc) const noexcept override;
     bool exits_on_interrupt() const noexcept override;
+    bool takes_interrupts(bool open) const noexcept override;
     /// A virtual interrupt (V_IRQ) passes V_TPR: it exits (VMEXIT_VINTR) or is delivered.
     bool wants_interrupt_window() const noexcept override;
+    /// A virtual NMI is pending.
+    bool wants_nmi_window() const noexcept override;
+    bool has_virtual_nmis() const noexcept override {
+        return vintr::V_NMI_ENABLE::test(controls_.vintr);
+    }
+    bool walks_pdptes() const noexcept override { return paged_; }
 
   private:
     /// What a #VMEXIT records.
@@ -121,7 +150,12 @@ class Guest final : public GuestMode {
         std::uint64_t guest_physical = 0;
     };
 
+    bool virtual_gif() const noexcept {
+        return !vintr::VGIF_ENABLE::test(controls_.vintr) || vintr::VGIF::test(controls_.vintr);
+    }
+
     // guest.cpp
+    void take_host(const Host& host);
     bool load_controls(std::uint32_t clean);
     std::uint32_t controls_changed();
     std::uint32_t pull(std::uint32_t clean);
@@ -151,7 +185,8 @@ class Guest final : public GuestMode {
     std::uint8_t physical_bits_;
     bool cached_ = false;  ///< image_ and controls_ hold what the last #VMEXIT left
     bool in_guest_ = false;
-    bool host_interrupts_ = true;
+    Host surroundings_;  ///< of the last VMRUN
+    bool host_nmi_blocked_ = false;
     bool paged_ = false;
     std::uint32_t translated_asid_ = 0;   ///< whose translations the core may hold,
     std::uint64_t translated_n_cr3_ = 0;  ///< and through which tables
@@ -165,8 +200,11 @@ class Guest final : public GuestMode {
 
 /// The consistency checks of VMRUN (APM 2 15.5.1, 15.20, 15.25) in the manual's order. True when
 /// all hold; otherwise `failure` names the first that does not.
-bool check_state(const Controls& controls, const SaveImage& state, unsigned physical_bits,
-                 EntryFailure& failure);
+bool check_state(const Controls& controls, const SaveImage& state, const Host& host,
+                 unsigned physical_bits, EntryFailure& failure);
+/// The PDPTEs of a guest in PAE paging without nested paging (APM 2 15.25.10).
+bool check_pdptes(const sim::Ram& ram, const Controls& controls, const SaveImage& state,
+                  unsigned physical_bits, EntryFailure& failure);
 /// The rules about event injection and TLB_CONTROL alone.
 bool check_event(const Controls& controls, EntryFailure& failure);
 

@@ -201,7 +201,7 @@ TEST_CASE("event injection (APM 2 15.20)") {
         CHECK(event.instruction_length == row.length);
         CHECK(event.address == (row.vector == 14 ? 0xabc0 : 0));
         CHECK(b.core.time == before + 50);
-        CHECK(b.core.recorder().count(sim::EventKind::kVmEntry) == 1);
+        CHECK(b.core.recorder().last_events().back().arguments[0] == (row.info & 0xffffffff));
         CHECK(event::V::test(b.get(vmcb::EVENTINJ)));
         b.leave();
         CHECK(b.get(vmcb::EVENTINJ) == (row.info & ~0x8000'0000ull));
@@ -328,7 +328,7 @@ TEST_CASE("who masks physical interrupts: the guest's IF, or with V_INTR_MASKING
     Bench b;
     CHECK_FALSE(b.guest.exits_on_interrupt());
     b.intercept(ExitCode::INTR);
-    REQUIRE(b.guest.vmrun(false).entered());
+    REQUIRE(b.guest.vmrun({.interrupts = false}).entered());
     CHECK(b.guest.exits_on_interrupt());
     b.core.shadow = true;
     CHECK_FALSE(b.guest.exits_on_interrupt());
@@ -343,7 +343,7 @@ TEST_CASE("who masks physical interrupts: the guest's IF, or with V_INTR_MASKING
     CHECK(b.get(vmcb::EXITINFO1) == 0);
     b.put(vmcb::VINTR, vintr::V_INTR_MASKING::kMask);
     b.put(vmcb::RFLAGS, 2);
-    REQUIRE(b.guest.vmrun(false).entered());
+    REQUIRE(b.guest.vmrun({.interrupts = false}).entered());
     CHECK_FALSE(b.guest.exits_on_interrupt());
     REQUIRE(b.guest.intercepts(interrupt) == false);
     Action nested;
@@ -351,7 +351,7 @@ TEST_CASE("who masks physical interrupts: the guest's IF, or with V_INTR_MASKING
     nested.kind = ActionKind::nested_page_fault;
     nested.fault = &fault;
     REQUIRE(b.provoke(nested));
-    REQUIRE(b.guest.vmrun(true).entered());
+    REQUIRE(b.guest.vmrun().entered());
     CHECK(b.guest.exits_on_interrupt());
 }
 

@@ -165,10 +165,13 @@ namespace vintr {
 using V_TPR = sim::Bits<7, 0>;
 using V_IRQ = sim::Bits<8>;
 using VGIF = sim::Bits<9>;
+using V_NMI = sim::Bits<11>;
+using V_NMI_MASK = sim::Bits<12>;
 using V_INTR_PRIO = sim::Bits<19, 16>;
 using V_IGN_TPR = sim::Bits<20>;
 using V_INTR_MASKING = sim::Bits<24>;
 using VGIF_ENABLE = sim::Bits<25>;
+using V_NMI_ENABLE = sim::Bits<26>;
 using AVIC_ENABLE = sim::Bits<31>;
 using V_INTR_VECTOR = sim::Bits<39, 32>;
 }  // namespace vintr
@@ -183,6 +186,10 @@ using NP_ENABLE = sim::Bits<0>;
 using SEV = sim::Bits<1>;
 using SEV_ES = sim::Bits<2>;
 }  // namespace nested_control
+
+namespace virtual_extensions {
+using LBR = sim::Bits<0>;  ///< LBR virtualization (APM 2 15.23)
+}  // namespace virtual_extensions
 
 /// EVENTINJ and EXITINTINFO (APM 2 15.20, 15.7.2).
 namespace event {

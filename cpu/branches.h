@@ -1,0 +1,22 @@
+#pragma once
+// Which instructions transfer control, as last-branch records need to know (SDM 3B 18.4; APM 2
+// 13.1.6).
+#include <cstdint>
+#include <span>
+
+#include "cpu/decode.h"
+
+namespace hvsim::cpu {
+
+enum class BranchKind : std::uint8_t { none, always, conditional };
+
+struct Branch {
+    BranchKind kind = BranchKind::none;
+    std::uint8_t length = 0;  ///< of a conditional one: behind it execution goes on when not taken
+};
+
+/// Decodes the instruction at the beginning of `bytes`. INT n and its like are no branches here:
+/// their delivery is recorded as that of an event.
+Branch decode_branch(std::span<const std::uint8_t> bytes, CodeMode mode) noexcept;
+
+}  // namespace hvsim::cpu

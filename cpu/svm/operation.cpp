@@ -1,0 +1,234 @@
+#include "cpu/svm/operation.h"
+
+#include "cpu/decode.h"
+#include "cpu/descriptor.h"
+
+namespace hvsim::cpu::svm {
+namespace {
+
+constexpr std::uint8_t kSX = 30;  // security exception (APM 2 8.2.25)
+constexpr std::uint32_t kInitRedirected = 1;
+constexpr std::uint64_t kInitRedirection = 1u << 1;  // VM_CR.R_INIT (APM 2 15.30.1)
+
+constexpr std::uint32_t kVmrun = 0x0f01d8, kVmmcall = 0x0f01d9, kVmload = 0x0f01da,
+                        kVmsave = 0x0f01db, kStgi = 0x0f01dc, kClgi = 0x0f01dd,
+                        kSkinit = 0x0f01de, kInvlpga = 0x0f01df;
+
+/// The opcode in the manner of Action::opcode; 0: no SVM instruction.
+std::uint32_t svm_opcode(const Instruction& in) noexcept {
+    if (in.opcode != 0x0f01 || in.mod() != 3) return 0;
+    const std::uint32_t opcode = in.opcode << 8 | in.modrm;
+    return opcode >= kVmrun && opcode <= kInvlpga ? opcode : 0;
+}
+
+}  // namespace
+
+Operation::Operation(Core& core)
+    : core_(core), guest_(0, core, *this, core.model().physical_address_bits) {}
+
+// --- instructions ---
+
+/// #UD or #GP(0) with its reason; true, as an instruction that has been dealt with.
+bool Operation::refuse(std::uint8_t vector, Refusal reason, std::uint32_t opcode,
+                       std::uint64_t value) {
+    core_.recorder().record(sim::EventKind::kSvmRefused, core_.now(), core_.subject(), opcode,
+                            vector, static_cast<std::uint64_t>(reason), value);
+    core_.raise(vector);
+    return true;
+}
+
+bool Operation::execute(const Instruction& in) {
+    const std::uint32_t opcode = svm_opcode(in);
+    if (opcode == 0) return false;
+    if (opcode == kVmmcall) return vmmcall(in);
+    // DEVIATION: no SKINIT: there is no secure loader nor a TPM to measure it.
+    if (opcode == kSkinit) return refuse(kUD, Refusal::not_supported, opcode, 0);
+    if (!(core_.efer() & efer::kSVME)) return refuse(kUD, Refusal::svm_disabled, opcode, 0);
+    if (!(core_.cr(0) & cr0::kPE) || (core_.rflags() & rflags::kVM))
+        return refuse(kUD, Refusal::not_protected, opcode, 0);
+    if (core_.cpl() != 0) return refuse(kGP, Refusal::privilege, opcode, core_.cpl());
+
+    std::uint64_t rax = core_.gpr(engine::kRax);
+    if (in.address_bits != 64) rax &= (std::uint64_t{1} << in.address_bits) - 1;
+    Action action;
+    action.kind = ActionKind::vmx_instruction;
+    action.instruction_length = in.length;
+    action.opcode = opcode;
+    action.linear = rax;
+    if (core_.exits(action)) return true;
+    switch (opcode) {
+        case kStgi:
+        case kClgi: set_gif(opcode == kStgi); break;
+        case kInvlpga: invlpga(rax, static_cast<std::uint32_t>(core_.gpr(engine::kRcx))); break;
+        default:
+            if (!check_address(opcode, rax)) return true;
+            if (opcode == kVmrun) {
+                vmrun(in, rax);
+                return true;
+            }
+            if (opcode == kVmload) vmload(core_, Vmcb(core_.ram(), rax));
+            else vmsave(core_, Vmcb(core_.ram(), rax));
+            break;
+    }
+    core_.complete_instruction(in.length);
+    return true;
+}
+
+bool Operation::vmmcall(const Instruction& in) {
+    Action action;
+    action.kind = ActionKind::hypercall;
+    action.instruction_length = in.length;
+    if (core_.exits(action)) return true;
+    return refuse(kUD, Refusal::not_intercepted, kVmmcall, 0);
+}
+
+/// rAX of VMRUN, VMLOAD and VMSAVE (APM 3). False: #GP(0) was raised.
+bool Operation::check_address(std::uint32_t opcode, std::uint64_t address) {
+    if (address % kVmcbSize != 0) {
+        refuse(kGP, Refusal::misaligned_address, opcode, address);
+        return false;
+    }
+    if (address >> core_.model().physical_address_bits) {
+        refuse(kGP, Refusal::address_too_wide, opcode, address);
+        return false;
+    }
+    // DEVIATION: a VMCB where no memory answers is refused; hardware works with what it reads there.
+    if (!core_.ram().contains(address, kVmcbSize)) {
+        refuse(kGP, Refusal::no_memory, opcode, address);
+        return false;
+    }
+    return true;
+}
+
+/// INVLPGA. Host translations are gone at each VMRUN, a guest's at each #VMEXIT: DEVIATION: only the
+/// guest's second stage stays cached, and goes as a whole.
+void Operation::invlpga(std::uint64_t linear, std::uint32_t asid) {
+    if (asid != 0) core_.nested_tlb().invalidate_all();
+    const std::uint32_t current = guest_.in_guest() ? guest_.controls().asid : 0;
+    if (asid == current) core_.flush_tlb_page(linear);
+}
+
+// --- global interrupt flag ---
+
+void Operation::set_gif(bool value) {
+    if (guest_.in_guest() && vintr::VGIF_ENABLE::test(guest_.controls().vintr))
+        return guest_.set_virtual_gif(value);
+    gif_ = value;
+    if (!value) return;
+    core_.poll_soon();
+    // The processor around the core takes INITs.
+    const apic::LocalApic* apic = core_.local_apic();
+    if (apic != nullptr && apic->has_init_pending()) core_.request_stop();
+}
+
+InitOutcome Operation::on_init() {  // APM 2 15.28
+    if (!gif_) return InitOutcome::held;
+    Action action;
+    action.kind = ActionKind::init;
+    if (core_.exits(action)) return InitOutcome::held;
+    if (!(vm_cr_ & kInitRedirection)) return InitOutcome::reset;
+    Event event = Event::fault(kSX, kInitRedirected);
+    event.has_error_code = true;
+    core_.set_activity(ActivityState::active);
+    core_.deliver(event);
+    return InitOutcome::handled;
+}
+
+void Operation::reset(bool init) {
+    gif_ = true;
+    guest_.abandon();
+    guest_has_branches_ = false;
+    core_.set_guest_mode(nullptr);
+    core_.set_optional_intercepts({});
+    core_.invalidate_nested();
+    if (init) return;
+    vm_cr_ = hsave_ = key_ = 0;
+    tsc_ratio_ = kTscRatioOne;
+}
+
+// --- world switch ---
+
+Host Operation::surroundings() const {
+    Host host;
+    host.interrupts = (core_.rflags() & rflags::kIF) != 0;
+    host.shares_core = true;
+    host.paging = (core_.cr(0) & cr0::kPG) != 0;
+    host.no_execute = (core_.efer() & efer::kNXE) != 0;
+    host.smep = (core_.cr(4) & cr4::kSMEP) != 0;
+    // DEVIATION: a host in legacy paging without PAE has four-level nested tables, too.
+    if (!(core_.efer() & efer::kLMA) && (core_.cr(4) & cr4::kPAE))
+        host.npt_mode = mmu::NptMode::pae;
+    else if (core_.cr(4) & cr4::kLA57)
+        host.npt_mode = mmu::NptMode::level5;
+    host.tsc_ratio = tsc_ratio_;
+    return host;
+}
+
+void Operation::vmrun(const Instruction& in, std::uint64_t address) {
+    if (hsave_ == 0) {
+        refuse(kGP, Refusal::no_host_save_area, kVmrun, address);
+        return;
+    }
+    std::uint64_t next = core_.rip() + in.length;
+    if (!core_.code_mode().long64) next &= 0xffffffff;
+    core_.ram().write(hsave_, capture_host(core_, next));
+    guest_.attach(address);
+    const Host host = surroundings();
+    core_.set_interrupt_shadow(false);
+    gif_ = true;
+    if (!guest_.vmrun(host).entered()) return end_exit();
+    swap_in_branches();
+    core_.reload_pdptes();
+    core_.flush_tlb();
+    set_gif(true);
+}
+
+/// LBR virtualization (APM 2 15.23): the guest has records of its own.
+void Operation::swap_in_branches() {
+    const Vmcb& vmcb = guest_.vmcb();
+    guest_has_branches_ = virtual_extensions::LBR::test(vmcb.get(vmcb::VIRTUAL_EXTENSIONS));
+    if (!guest_has_branches_) return;
+    core_.last_branches() = {vmcb.get(vmcb::DBGCTL), vmcb.get(vmcb::BR_FROM), vmcb.get(vmcb::BR_TO),
+                             vmcb.get(vmcb::LAST_EXCEPTION_FROM),
+                             vmcb.get(vmcb::LAST_EXCEPTION_TO)};
+}
+
+void Operation::swap_out_branches() {
+    if (!guest_has_branches_) return;
+    const Vmcb& vmcb = guest_.vmcb();
+    const LastBranches& branches = core_.last_branches();
+    vmcb.set(vmcb::DBGCTL, branches.debug_control);
+    vmcb.set(vmcb::BR_FROM, branches.from);
+    vmcb.set(vmcb::BR_TO, branches.to);
+    vmcb.set(vmcb::LAST_EXCEPTION_FROM, branches.exception_from);
+    vmcb.set(vmcb::LAST_EXCEPTION_TO, branches.exception_to);
+}
+
+bool Operation::on_vm_exit(ExecutionCore&) {
+    swap_out_branches();
+    end_exit();
+    return true;
+}
+
+/// The host's side of a #VMEXIT (APM 2 15.6).
+void Operation::end_exit() {
+    gif_ = false;
+    core_.set_optional_intercepts({});
+    HostState state;
+    state.cr0 = ~std::uint64_t{0};  // inconsistent: a page outside of memory holds nothing
+    core_.ram().read(hsave_, state);
+    if (!load_host(core_, state)) {
+        core_.set_activity(ActivityState::shutdown);
+        return;
+    }
+    if (guest_has_branches_) core_.last_branches() = state.last_branches;
+    guest_has_branches_ = false;
+    core_.flush_tlb();
+    if (state.rflags & rflags::kTF) {  // the trap of the VMRUN itself
+        Event trap = Event::fault(kDB);
+        trap.address = std::uint64_t{1} << 14;  // DR6.BS
+        core_.deliver(trap);
+    }
+}
+
+}  // namespace hvsim::cpu::svm

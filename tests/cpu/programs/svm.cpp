@@ -1,0 +1,97 @@
+// SVM instructions executed by a program on a whole processor: refusals, world switches, GIF, virtual
+// interrupts, last-branch records.
+#include "cpu/svm/operation.h"
+#include "tests/cpu/programs/bench.h"
+
+using namespace hvsim;
+using namespace hvsim::cpu;
+using namespace hvsim::cpu::programs;
+using svm::ExitCode;
+
+namespace {
+
+enum Part : std::uint64_t { refused, world_switches, interrupt_flag, branches };
+
+struct SvmMachine {
+    explicit SvmMachine(Part part) : machine("svm", options()), operation(machine.core()) {
+        machine.core().set_virtualization(&operation);
+        machine.core().set_gpr(engine::kRdi, part);
+    }
+    static Options options() {
+        Options amd;
+        amd.model = "amd-milan";
+        return amd;
+    }
+    Machine machine;
+    svm::Operation operation;
+};
+
+constexpr std::uint64_t number(ExitCode code) { return static_cast<std::uint64_t>(code); }
+
+}  // namespace
+
+TEST_CASE("SVM instructions are refused with the manual's exceptions") {
+    SvmMachine bench(refused);
+    Machine& m = bench.machine;
+    CHECK(m.run() == End::halted);
+    check_faults(m, {{"without_svme", kUD},
+                     {"stgi_without_svme", kUD},
+                     {"vmmcall_in_host", kUD},
+                     {"svme_while_disabled", kGP},
+                     {"misaligned", kGP},
+                     {"too_wide", kGP},
+                     {"no_memory", kGP},
+                     {"no_host_save_area", kGP},
+                     {"no_skinit", kUD},
+                     {"misaligned_host_save_area", kGP}});
+    CHECK(m.result(0) == 8);  // SVMDIS cannot be set once VM_CR is locked
+}
+
+TEST_CASE("VMRUN and #VMEXIT switch between host and guest on one core") {
+    SvmMachine bench(world_switches);
+    Machine& m = bench.machine;
+    CHECK(m.run() == End::halted);
+    INFO(m.story());
+    CHECK(m.result(0) == PAGES);
+    CHECK(m.result(1) == 0x4444);
+    CHECK(m.result(2) == number(ExitCode::VMMCALL));
+    CHECK(m.result(3) == 0x3333);
+    CHECK(m.result(4) == m.program["guest_vmmcall"] + 3);
+    CHECK(m.result(5) == 0x400);
+    CHECK(m.result(6) == number(ExitCode::INVALID));
+    CHECK(m.result(7) == number(ExitCode::CPUID));
+    CHECK(m.result(8) == m.program["guest_cpuid"]);
+    CHECK(m.result(9) == number(ExitCode::EXCP0) + kUD);
+    CHECK(m.events() == 1);
+    CHECK(m.event(0).vector == kUD);
+    CHECK(m.event(0).rip == m.program["guest_ud"]);
+    CHECK_FALSE(bench.operation.guest().in_guest());
+    CHECK(bench.operation.gif());
+}
+
+TEST_CASE("GIF holds interrupts; V_IRQ comes once the guest lets it") {
+    SvmMachine bench(interrupt_flag);
+    Machine& m = bench.machine;
+    CHECK(m.run() == End::halted);
+    INFO(m.story());
+    CHECK(m.result(0) == 0);
+    CHECK(m.result(1) == number(ExitCode::INTR));
+    CHECK(m.result(2) == m.program["quiet_guest"]);
+    CHECK(m.result(3) == 0);
+    CHECK(m.result(4) == 1);
+    CHECK(m.result(5) == number(ExitCode::VMMCALL));
+    CHECK_FALSE(svm::vintr::V_IRQ::test(m.result(6)));
+    CHECK(m.result(7) == 2);
+    CHECK(m.event(0).vector == 0x30);
+    CHECK(m.event(0).rip == m.program["after_stgi"]);
+    CHECK(m.event(1).vector == 0x31);
+    CHECK(m.event(1).rip == m.program["behind_shadow"]);
+}
+
+TEST_CASE("the last taken branch is recorded") {
+    SvmMachine bench(branches);
+    Machine& m = bench.machine;
+    CHECK(m.run() == End::halted);
+    CHECK(m.result(0) == m.program["recorded"]);
+    CHECK(m.result(1) == m.program["target"]);
+}
