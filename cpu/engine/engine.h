@@ -77,10 +77,11 @@ enum class InterceptCode : std::uint32_t {
     wbinvd = 0x089,  ///< WBINVD, INVD, WBNOINVD
     monitor = 0x08a,
     mwait = 0x08b,
+    xsetbv = 0x08d,      ///< at CPL 0: nothing was executed
     io = 0x400,          ///< IN, OUT, INS, OUTS: nothing was executed; see Intercept::io
     syscall = 0x401,     ///< SYSCALL: nothing was executed
     sysenter = 0x402,    ///< SYSENTER: nothing was executed
-    sysexit = 0x403,     ///< never: SYSEXIT and SYSRET run natively
+    sysexit = 0x403,     ///< SYSEXIT: nothing was executed. (SYSRET runs natively.)
     page_fault = 0x404,  ///< translate() refused; see Intercept::fault
 };
 
@@ -149,6 +150,7 @@ struct OptionalIntercepts {
     bool descriptor_reads = false;  ///< SIDT, SGDT, SLDT, STR
     bool monitor_mwait = true;
     bool native_msrs = false;  ///< also the MSRs that the library serves itself
+    bool sysret_checks_rip = false;  ///< SYSRET to a non-canonical RCX is #GP(0), as on Intel
     bool operator==(const OptionalIntercepts&) const = default;
 };
 
@@ -177,7 +179,8 @@ class EngineGroup {
 
 /// Starts in the state after power-up (SDM 3A table 10-1) with limit 0. DEVIATIONS: a store that
 /// changes a later instruction of its own block is seen from the next block on; breakpoints in DR0
-/// to DR3 don't match; native WRMSR accepts non-canonical values.
+/// to DR3 don't match; native WRMSR accepts non-canonical values; near branches, RET and IRET to a
+/// non-canonical address fault at the target; MOV to SS of a null selector doesn't check its RPL.
 class Engine {
   public:
     Engine(EngineGroup& group, EngineClient& client);

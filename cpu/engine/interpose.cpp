@@ -67,6 +67,8 @@ std::uint32_t __real_memory_region_dispatch_write_x86_64(uc_engine* uc, void* re
                                                          unsigned operation,
                                                          std::uint32_t attributes);
 
+void __real_helper_sysret_x86_64(void* environment, int operand_size);
+void __real_helper_xsetbv_x86_64(void* environment, std::uint32_t index, std::uint64_t value);
 [[noreturn]] void __real_abort();
 [[noreturn]] void __real___assert_fail(const char* assertion, const char* file, unsigned line,
                                        const char* function);
@@ -105,6 +107,36 @@ void __wrap_helper_syscall_x86_64(void* environment, int) {
 }
 void __wrap_helper_sysenter_x86_64(void* environment, int) {
     cpu_vmexit_x86_64(environment, code_of(InterceptCode::sysenter), 0,
+                      reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
+}
+void __wrap_helper_sysexit_x86_64(void* environment, int) {
+    cpu_vmexit_x86_64(environment, code_of(InterceptCode::sysexit), 0,
+                      reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
+}
+/// Intel's SYSRET checks where it goes while it still has CPL 0 (SDM 2B SYSRET); AMD's doesn't, and
+/// nor does the library's. EFER.SCE comes before.
+void __wrap_helper_sysret_x86_64(void* environment, int operand_size) {
+    constexpr int kOperand64 = 2;
+    constexpr std::uint64_t kSyscallEnable = 1;
+    Engine::Impl* const engine = thread_context.engine;
+    if (engine != nullptr && engine->optional.sysret_checks_rip && operand_size == kOperand64) {
+        const auto& layout = engine->layout;
+        const auto target = engine->load<std::uint64_t>(layout.gpr + kRcx * 8);
+        const auto upper = static_cast<std::int64_t>(target) >> 47;
+        const bool enabled = (engine->load<std::uint64_t>(layout.efer) & kSyscallEnable) != 0;
+        if (enabled && upper != 0 && upper != -1) {
+            engine->store<std::uint32_t>(layout.error_code, 0);
+            cpu_vmexit_x86_64(environment, code_of(InterceptCode::exception) + 13, 0,
+                              reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
+        }
+    }
+    __real_helper_sysret_x86_64(environment, operand_size);
+}
+/// XSETBV always exits from VMX non-root operation, and may from an AMD-V guest.
+void __wrap_helper_xsetbv_x86_64(void* environment, std::uint32_t index, std::uint64_t value) {
+    if (thread_context.engine == nullptr)
+        return __real_helper_xsetbv_x86_64(environment, index, value);
+    cpu_vmexit_x86_64(environment, code_of(InterceptCode::xsetbv), 0,
                       reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
 }
 /// The host's entropy must not reach a guest: RDRAND is an invalid opcode here, for the client to

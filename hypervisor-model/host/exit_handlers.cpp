@@ -1,8 +1,12 @@
 // One handler for each kind of exit. All they know of the exit is what the VMCS or VMCB says.
+#include <array>
+#include <span>
+
 #include "cpu/descriptor.h"
 #include "cpu/events.h"
 #include "hypervisor-model/host/logical_processor.h"
 #include "hypervisor-model/partition.h"
+#include "hypervisor-model/spec/registers.h"
 
 namespace hvsim::hv {
 
@@ -46,6 +50,7 @@ void LogicalProcessor::handle(VpRecord& record, const ExitInfo& exit) {
             record.backend->skip_instruction(exit.instruction_length);
             yield();
             return;
+        case ExitKind::xsetbv: return handle_xsetbv(record, exit);
         case ExitKind::cr_access:
             core.charge(timing.hypervisor_apic);
             if (record.backend->emulate_cr_access(exit, record.vp->apic()))
@@ -80,6 +85,18 @@ void LogicalProcessor::handle_cpuid(VpRecord& record, const ExitInfo& exit) {
     backend.set_gpr(cpu::engine::kRbx, result.ebx);
     backend.set_gpr(cpu::engine::kRcx, result.ecx);
     backend.set_gpr(cpu::engine::kRdx, result.edx);
+    backend.skip_instruction(exit.instruction_length);
+}
+
+void LogicalProcessor::handle_xsetbv(VpRecord& record, const ExitInfo& exit) {
+    VpBackend& backend = *record.backend;
+    backend.core().charge(host_.timing().hypervisor_msr);
+    RegisterValue value;
+    value.low = (backend.gpr(cpu::engine::kRax) & 0xffffffff) | backend.gpr(cpu::engine::kRdx)
+                                                                     << 32;
+    const bool first = (backend.gpr(cpu::engine::kRcx) & 0xffffffff) == 0;
+    if (!first || record.vp->set_register(reg::kXfem, value, now()) != HvStatus::success)
+        return raise(record, cpu::kGP);
     backend.skip_instruction(exit.instruction_length);
 }
 
@@ -119,8 +136,11 @@ void LogicalProcessor::handle_io(VpRecord& record, const ExitInfo& exit) {
                                      backend.core().subject(), exit.io.port,
                                      backend.gpr(cpu::engine::kRax), exit.io.size, !exit.io.in);
     if (vp.partition().intercepts().io_port(exit.io.port, !exit.io.in)) {
+        // Segment and address size of INS and OUTS are in the instruction.
+        std::array<std::uint8_t, 15> bytes{};
+        const std::size_t count = exit.io.string ? backend.core().peek_code(bytes) : 0;
         vp.send_io_intercept(exit.io.port, exit.io.size, !exit.io.in, exit.io.string, exit.io.rep,
-                             {exit.instruction_length, {}}, now());
+                             {exit.instruction_length, std::span(bytes).first(count)}, now());
         return;
     }
     // Nothing is there: reads see an open bus.
@@ -171,10 +191,20 @@ void LogicalProcessor::handle_nested_fault(VpRecord& record, const ExitInfo& exi
         return;
     }
     backend.core().charge(host_.timing().hypervisor_memory_intercept);
+    // A read-only page of the hypervisor's own is no business of the parent's (TLFS 3.13, 5.2.1).
+    if (exit.write && vp.partition().gpa_space().is_overlay(sim::page_of(exit.gpa)))
+        return raise(record, cpu::kGP);
     const InterceptAccess access = exit.execute ? InterceptAccess::execute
                                    : exit.write ? InterceptAccess::write
                                                 : InterceptAccess::read;
     const bool unmapped = !vp.partition().gpa_space().visible(sim::page_of(exit.gpa)).has_value();
+    cpu::engine::MmioHandler* bus = host_.open_bus(vp.partition());
+    if (unmapped && exit.operand && bus != nullptr) {
+        // DEVIATION: an instruction with operands in two pages where nothing is never ends; loads
+        // and stores are not decoded, and one page at a time is served.
+        backend.core().assist(exit.gpa, *bus);
+        return;
+    }
     vp.send_memory_intercept(exit.gpa, access,
                              exit.gva_valid ? std::optional(exit.gva) : std::nullopt, unmapped,
                              {exit.instruction_length, {}}, now());

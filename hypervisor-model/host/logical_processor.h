@@ -19,17 +19,17 @@ class LogicalProcessor;
 
 /// Why a virtual processor begins to run on a logical one, or ends.
 enum class VpRunReason : std::uint8_t {
-    woken,     ///< begins: it had nothing to do, or was suspended
-    resumed,   ///< begins: it had to give way before
-    halted,    ///< HLT
-    idle,      ///< HV_X64_MSR_GUEST_IDLE
-    intercept, ///< its parent answers an intercept
-    suspended, ///< explicitly, with its partition, or its partition is no longer active
-    no_sipi,   ///< waits for a start-up IPI
-    root,      ///< the root partition needs the processor
-    slice,     ///< its time slice is over and another one waits
-    spinning,  ///< it spins, and another one waits
-    refused,   ///< the processor refused the entry
+    woken,      ///< begins: it had nothing to do, or was suspended
+    resumed,    ///< begins: it had to give way before
+    halted,     ///< HLT
+    idle,       ///< HV_X64_MSR_GUEST_IDLE
+    intercept,  ///< its parent answers an intercept
+    suspended,  ///< explicitly, with its partition, or its partition is no longer active
+    no_sipi,    ///< waits for a start-up IPI
+    root,       ///< the root partition needs the processor
+    slice,      ///< its time slice is over and another one waits
+    spinning,   ///< it spins, and another one waits
+    refused,    ///< the processor refused the entry
 };
 /// One word for a report or trace.
 std::string_view vp_run_reason_name(VpRunReason reason) noexcept;
@@ -42,13 +42,14 @@ struct VpRecord {
     bool root = false;                 ///< of the root partition: runs before all others
     bool ready = false;                ///< was runnable when last looked at
     sim::Time ready_since = 0;
-    sim::Duration waiting = 0;  ///< runnable, but another one had the processor
+    sim::Duration waiting = 0;                     ///< runnable, but another one had the processor
     VpRunReason stopped = VpRunReason::suspended;  ///< why it does not run
     sim::Time started = 0;                         ///< when it last began to
 };
 
 /// Physical vectors that the hypervisor uses itself; device vectors lie below.
-inline constexpr std::uint8_t kTimerVector = 0xd1, kRescheduleVector = 0xd2;
+inline constexpr std::uint8_t kTimerVector = 0xd1, kRescheduleVector = 0xd2,
+                              kIommuFaultVector = 0xd3;
 inline constexpr std::uint8_t kFirstDeviceVector = 0x50, kLastDeviceVector = 0xcf;
 
 /// What a logical processor asks of the whole.
@@ -58,8 +59,12 @@ class HostServices {
     virtual HypercallDispatcher& dispatcher() = 0;
     /// A device's interrupt arrived with this physical vector.
     virtual void device_interrupt(std::uint8_t vector, sim::Time now) = 0;
+    /// The IOMMU reports faults, to this processor.
+    virtual void iommu_fault_interrupt(LogicalProcessor& lp) = 0;
     /// Serves a device page of a partition that no memory is mapped at; nullptr: none.
     virtual cpu::engine::MmioHandler* mmio_window(Partition& partition, std::uint64_t gpa) = 0;
+    /// Serves loads and stores of a partition where nothing is; nullptr: its parent is asked.
+    virtual cpu::engine::MmioHandler* open_bus(Partition& partition) = 0;
     /// The guest asked for a reset, or reported a crash.
     virtual void guest_action(VirtualProcessor& vp, VpAction action, sim::Time now) = 0;
     /// An entry was refused: a bug of the hypervisor, told in words.
@@ -88,6 +93,8 @@ class LogicalProcessor final : public cpu::HostSoftware, private cpu::engine::Mm
     void notice(sim::Time at);
     /// Ends the current run at `deadline` at the latest.
     void shorten(sim::Time deadline);
+    /// The hypervisor itself works on this processor.
+    void charge(sim::Duration cost);
 
     /// The processor is inside run() now (others look on from outside).
     bool executing() const noexcept { return executing_; }
@@ -132,6 +139,7 @@ class LogicalProcessor final : public cpu::HostSoftware, private cpu::engine::Mm
 
     void handle(VpRecord& record, const ExitInfo& exit);
     void handle_cpuid(VpRecord& record, const ExitInfo& exit);
+    void handle_xsetbv(VpRecord& record, const ExitInfo& exit);
     void handle_msr(VpRecord& record, const ExitInfo& exit);
     void handle_io(VpRecord& record, const ExitInfo& exit);
     void handle_hypercall(VpRecord& record, const ExitInfo& exit);

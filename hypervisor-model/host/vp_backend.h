@@ -19,6 +19,7 @@ enum class ExitKind : std::uint8_t {
     cpuid,
     hlt,
     pause_loop,      ///< the guest spins
+    xsetbv,
     io,
     msr_read,
     msr_write,
@@ -49,6 +50,9 @@ struct ExitInfo {
     std::uint64_t gva = 0;
     bool gva_valid = false;
     bool write = false, execute = false;  ///< nested_page_fault
+    /// nested_page_fault: at the address of an instruction's load or store, not of a page table,
+    /// and not while an event was delivered.
+    bool operand = false;
 };
 
 /// A refused entry, in words for the report.

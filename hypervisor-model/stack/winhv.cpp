@@ -14,9 +14,9 @@ namespace {
 enum Call : std::uint16_t {
     kCreatePartition = 0x40, kInitializePartition = 0x41, kSetPartitionProperty = 0x45,
     kDepositMemory = 0x48, kMapGpaPages = 0x4b, kInstallIntercept = 0x4d, kCreateVp = 0x4e,
-    kGetVpRegisters = 0x50, kSetVpRegisters = 0x51, kDeletePort = 0x58, kDisconnectPort = 0x5b,
+    kGetVpRegisters = 0x50, kSetVpRegisters = 0x51, kTranslateVirtualAddress = 0x52, kDeletePort = 0x58, kDisconnectPort = 0x5b,
     kPostMessage = 0x5c, kSignalEvent = 0x5d, kAssertVirtualInterrupt = 0x94, kCreatePort = 0x95,
-    kConnectPort = 0x96,
+    kConnectPort = 0x96, kSignalEventDirect = 0xc0, kPostMessageDirect = 0xc1,
 };
 
 /// Operating system identity: open source bit 63 clear, vendor Microsoft 1, OS 4 (TLFS 2.6).
@@ -176,6 +176,33 @@ HvStatus WinHv::signal_event(ConnectionId connection, std::uint16_t flag) {
     return static_cast<HvStatus>(HypercallResult::Status::get(result));
 }
 
+HvStatus WinHv::signal_event_direct(PartitionId partition, VpIndex vp, unsigned sint,
+                                    std::uint16_t flag) {
+    hc::SignalEventDirect input;
+    input.partition = partition;
+    input.vp = vp;
+    input.sint = static_cast<std::uint8_t>(sint);
+    input.flag = flag;
+    hc::SignalEventDirectOut output;
+    return call(kSignalEventDirect, {reinterpret_cast<const std::uint8_t*>(&input), sizeof input},
+                0, {reinterpret_cast<std::uint8_t*>(&output), sizeof output});
+}
+
+HvStatus WinHv::post_message_direct(PartitionId partition, VpIndex vp, unsigned sint,
+                                    std::uint32_t type, std::span<const std::uint8_t> payload) {
+    SIM_ASSERT(payload.size() <= kMessagePayloadMax);
+    MessageSlot message;
+    message.type = type;
+    message.payload_size = static_cast<std::uint8_t>(payload.size());
+    std::copy(payload.begin(), payload.end(), message.payload.begin());
+    hc::PostMessageDirect input;
+    input.partition = partition;
+    input.vp = vp;
+    input.sint = static_cast<std::uint8_t>(sint);
+    std::memcpy(input.message.data(), &message, sizeof message);
+    return simple(kPostMessageDirect, input);
+}
+
 HvStatus WinHv::assert_interrupt(PartitionId partition, const hc::AssertInterrupt& interrupt) {
     hc::AssertInterrupt input = interrupt;
     input.partition = partition;
@@ -199,6 +226,14 @@ HvStatus WinHv::get_registers(PartitionId partition, VpIndex vp,
     header.vp = vp;
     return rep(kGetVpRegisters, header, names,
                {reinterpret_cast<std::uint8_t*>(values.data()), values.size_bytes()});
+}
+
+HvStatus WinHv::translate(PartitionId partition, VpIndex vp, std::uint64_t gva_page,
+                          std::uint64_t control, hc::TranslateResult& result) {
+    const hc::TranslateAddress input{partition, vp, 0, control, gva_page};
+    return call(kTranslateVirtualAddress,
+                {reinterpret_cast<const std::uint8_t*>(&input), sizeof input}, 0,
+                {reinterpret_cast<std::uint8_t*>(&result), sizeof result});
 }
 
 }  // namespace hvsim::hv::stack

@@ -47,11 +47,20 @@ class WinHv {
     HvStatus post_message(ConnectionId connection, std::uint32_t type,
                           std::span<const std::uint8_t> payload);
     HvStatus signal_event(ConnectionId connection, std::uint16_t flag);
+    /// A flag of a SINT, or a message for it, without port and connection (TLFS 18: of a child, by
+    /// its parent).
+    HvStatus signal_event_direct(PartitionId partition, VpIndex vp, unsigned sint,
+                                 std::uint16_t flag);
+    HvStatus post_message_direct(PartitionId partition, VpIndex vp, unsigned sint,
+                                 std::uint32_t type, std::span<const std::uint8_t> payload);
     HvStatus assert_interrupt(PartitionId partition, const hc::AssertInterrupt& interrupt);
     HvStatus set_registers(PartitionId partition, VpIndex vp,
                            std::span<const hc::RegisterAssociation> registers);
     HvStatus get_registers(PartitionId partition, VpIndex vp, std::span<const std::uint32_t> names,
                            std::span<RegisterValue> values);
+
+    HvStatus translate(PartitionId partition, VpIndex vp, std::uint64_t gva_page,
+                       std::uint64_t control, hc::TranslateResult& result);
 
     cpu::NativeCore& core() noexcept { return core_; }
     PartitionId self() const noexcept { return kSelfPartition; }

@@ -8,6 +8,7 @@
 #include "devices/firmware/acpi_tables.h"
 #include "hypervisor-model/spec/registers.h"
 #include "hypervisor-model/stack/boot/vmbus_acpi.h"
+#include "hypervisor-model/stack/string_io.h"
 #include "sim/error.h"
 
 namespace hvsim::hv::stack {
@@ -19,6 +20,7 @@ constexpr std::uint64_t kLargePage = 2 << 20;
 constexpr std::uint32_t kMapAll =
     hc::kMapRead | hc::kMapWrite | hc::kMapKernelExecute | hc::kMapUserExecute;
 constexpr std::uint64_t kIoApicPage = 0xfec00000;
+constexpr unsigned kIoApicPins = 24;
 
 /// Parent's side of a wrong status while it builds a machine: a bug of this software.
 void expect_success(HvStatus status, const char* what) {
@@ -92,6 +94,32 @@ class WorkerProcess::Pin final : public devices::InterruptLine {
     unsigned pin_;
 };
 
+/// Device memory of a test device.
+class WorkerProcess::Window final : public cpu::engine::MmioHandler {
+  public:
+    Window(devices::RegisterDevice& device, std::uint64_t base) : device_(device), base_(base) {}
+    std::uint64_t mmio_read(std::uint64_t physical, unsigned size) override {
+        sim::Time now = 0;  // these devices know no time
+        return device_.read_register(physical - base_, size, now);
+    }
+    void mmio_write(std::uint64_t physical, unsigned size, std::uint64_t value) override {
+        device_.write_register(physical - base_, size, value, 0);
+    }
+
+  private:
+    devices::RegisterDevice& device_;
+    std::uint64_t base_;
+};
+
+/// Nobody answers: reads see all ones, writes get lost.
+class WorkerProcess::OpenBus final : public cpu::engine::MmioHandler {
+  public:
+    std::uint64_t mmio_read(std::uint64_t, unsigned size) override {
+        return ~std::uint64_t{0} >> (64 - 8 * size);
+    }
+    void mmio_write(std::uint64_t, unsigned, std::uint64_t) override {}
+};
+
 WorkerProcess::WorkerProcess(RootPartition& root, WorkerServices& services,
                              VmDescription description, devices::CharacterSink& console,
                              sim::Recorder& recorder)
@@ -106,6 +134,8 @@ WorkerProcess::WorkerProcess(RootPartition& root, WorkerServices& services,
       rtc_({description_.date}, rtc_pin_.get()),
       acpi_pm_(devices::PmTimer(32), this, sci_pin_.get()),
       reset_register_(0x06, this),
+      synic_test_(root),
+      open_bus_(std::make_unique<OpenBus>()),
       ports_{{0x3f8, 0x3ff, &uart_, 0x3f8},
              {0x70, 0x71, &rtc_, 0x70},
              {0x400, 0x40f, &acpi_pm_, 0x400},
@@ -114,7 +144,29 @@ WorkerProcess::WorkerProcess(RootPartition& root, WorkerServices& services,
     config.ram_bytes = description_.ram;
     config.where = description_.where;
     plan_ = firmware::plan_memory(config);
+    add_test_devices();
     root_.add_client(*this);
+}
+
+void WorkerProcess::add_test_devices() {
+    devices::TestBoard board;
+    board.exit = this;
+    board.machine = {static_cast<std::uint16_t>(description_.processors), description_.ram};
+    board.synic = &synic_test_;
+    for (unsigned pin = 0; pin < kIoApicPins; ++pin) {
+        test_pins_.push_back(std::make_unique<Pin>(io_apic_, pin));
+        board.lines.push_back(test_pins_.back().get());
+    }
+    for (const devices::TestDeviceKind kind : description_.test_devices)
+        for (devices::TestPart& part : devices::make_test_device(kind, board)) {
+            const auto first = static_cast<std::uint16_t>(part.base);
+            if (part.memory)
+                windows_.push_back(std::make_unique<Window>(*part.device, part.base));
+            else
+                ports_.push_back({first, static_cast<std::uint16_t>(first + part.size - 1),
+                                  part.device.get(), first});
+            test_parts_.push_back(std::move(part));
+        }
 }
 
 WorkerProcess::~WorkerProcess() = default;
@@ -158,6 +210,15 @@ void WorkerProcess::create(RootVp& vp) {
     expect_success(winhv.install_intercept(partition_, InterceptType::apic_eoi, kInterceptWrite, 0),
                    "HvCallInstallIntercept");
     services_.add_device_page(partition_, kIoApicPage, *this);
+    std::size_t window = 0;
+    for (const devices::TestPart& part : test_parts_) {
+        if (!part.memory) continue;
+        for (std::uint64_t offset = 0; offset < part.size; offset += sim::kPageSize)
+            services_.add_device_page(partition_, part.base + offset, *windows_.at(window));
+        ++window;
+    }
+    services_.set_open_bus(partition_, *open_bus_);
+    synic_test_.set_partition(partition_);
     services_.vm_starting(vp, partition_);
 }
 
@@ -169,21 +230,13 @@ void WorkerProcess::load(RootVp& vp) {
     acpi.where = description_.where;
     const firmware::AcpiImage image = firmware::build_acpi(acpi);
     firmware::write_acpi(image, writer);
-    firmware::LinuxBootRequest request;
-    request.kernel = description_.kernel;
-    request.initramfs = description_.initramfs;
-    request.command_line = description_.command_line;
-    request.memory = plan_;
-    request.acpi_rsdp = image.rsdp();
-    request.kernel_name = description_.kernel_name;
-    request.initramfs_name = description_.initramfs_name;
-    request.where = description_.where;
-    start_processors(vp, firmware::load_linux(request, writer));
+    start_processors(
+        vp, firmware::load_boot_image(description_.boot, plan_, image.rsdp(), writer));
 }
 
 /// The boot processor's registers; the others wait for INIT and SIPI as after power-up.
-void WorkerProcess::start_processors(RootVp& vp, const firmware::LinuxBootState& state) {
-    const std::vector<hc::RegisterAssociation> registers{
+void WorkerProcess::start_processors(RootVp& vp, const firmware::StartState& state) {
+    std::vector<hc::RegisterAssociation> registers{
         reg64(reg::kEfer, state.efer),
         reg64(reg::kCr4, state.cr4),
         reg64(reg::kCr3, state.cr3),
@@ -197,12 +250,13 @@ void WorkerProcess::start_processors(RootVp& vp, const firmware::LinuxBootState&
         reg_segment(reg::kEs + 6, state.ldtr),
         reg_segment(reg::kTr, state.tr),
         reg_table(reg::kGdtr, state.gdt_base, state.gdt_limit),
-        reg_table(reg::kIdtr, 0, 0),
-        reg64(reg::kRflags, 2),
-        reg64(reg::kRax + cpu::engine::kRdx, 0),
-        reg64(reg::kRax + cpu::engine::kRsi, state.rsi),
+        reg_table(reg::kIdtr, 0, state.idt_limit),
+        reg64(reg::kRflags, state.rflags),
         reg64(reg::kRip, state.rip),
     };
+    // The numbers of kRax and so on are the registers' encodings too.
+    for (std::uint32_t i = 0; i < firmware::kBootRegisters; ++i)
+        registers.push_back(reg64(reg::kRax + i, state.gpr[i]));
     expect_success(vp.winhv().set_registers(partition_, 0, registers), "HvCallSetVpRegisters");
     for (VpIndex i = 0; i < description_.processors; ++i) {
         const hc::RegisterAssociation run = reg64(reg::kExplicitSuspend, 0);
@@ -336,13 +390,9 @@ void WorkerProcess::io_intercept(RootVp& vp, const MessageSlot& message) {
         intercept.header.rip + (intercept.header.instruction_length_cr8 & 0xf);
     const VpIndex target = intercept.header.vp_index;
     sim::Time now = vp.winhv().core().now();
-    if (intercept.access_info & kIoString) {
-        // DEVIATION: INS and OUTS to emulated ports are skipped; no driver of these devices uses
-        // them.
-        resume(vp, target, next, std::nullopt);
-        return;
-    }
+    if (intercept.access_info & kIoString) return string_io(vp, intercept);
     if (write) {
+        synic_test_.work_on(vp);
         write_port(intercept.port, size, static_cast<std::uint32_t>(intercept.rax), now);
         if (end_ == VmEnd::running) resume(vp, target, next, std::nullopt);
         return;
@@ -354,7 +404,77 @@ void WorkerProcess::io_intercept(RootVp& vp, const MessageSlot& message) {
     resume(vp, target, next, rax);
 }
 
-/// Nothing is there: the guest's processor gets a machine that it cannot go on with.
+/// INS and OUTS: memory is reached through the guest's own tables.
+class WorkerProcess::StringIo final : public StringIoTarget {
+  public:
+    StringIo(WorkerProcess& worker, RootVp& vp, VpIndex index)
+        : worker_(worker), vp_(vp), index_(index) {}
+    hc::TranslateResult translate(std::uint64_t linear_page, bool write) override {
+        hc::TranslateResult result;
+        const std::uint64_t control =
+            (write ? hc::kTranslateWrite : hc::kTranslateRead) | hc::kTranslateSetPageTableBits;
+        expect_success(
+            vp_.winhv().translate(worker_.partition_, index_, linear_page, control, result),
+            "HvCallTranslateVirtualAddress");
+        return result;
+    }
+    void read(std::uint64_t gpa, std::span<std::uint8_t> out) override {
+        const auto address = worker_.root_address(gpa, out.size());
+        if (!address || !core().read_memory(*address, out))
+            std::fill(out.begin(), out.end(), std::uint8_t{0xff});
+    }
+    void write(std::uint64_t gpa, std::span<const std::uint8_t> in) override {
+        if (const auto address = worker_.root_address(gpa, in.size()))
+            core().write_memory(*address, in);
+    }
+    std::uint32_t read_port(std::uint16_t port, unsigned size) override {
+        sim::Time now = core().now();
+        return worker_.read_port(port, size, now);
+    }
+    void write_port(std::uint16_t port, unsigned size, std::uint32_t value) override {
+        worker_.write_port(port, size, value, core().now());
+    }
+    std::uint64_t segment_base(unsigned segment) override {
+        const std::uint32_t name = reg::kEs + segment;
+        RegisterValue value;
+        expect_success(
+            vp_.winhv().get_registers(worker_.partition_, index_, {&name, 1}, {&value, 1}),
+            "HvCallGetVpRegisters");
+        return value.segment().base;
+    }
+
+  private:
+    cpu::NativeCore& core() { return vp_.winhv().core(); }
+
+    WorkerProcess& worker_;
+    RootVp& vp_;
+    VpIndex index_;
+};
+
+void WorkerProcess::string_io(RootVp& vp, const IoPortIntercept& intercept) {
+    using Pending = reg::PendingException;
+    const VpIndex target = intercept.header.vp_index;
+    StringIo access(*this, vp, target);
+    const StringIoResult result = emulate_string_io(intercept, access);
+    if (end_ != VmEnd::running) return;
+    std::vector<hc::RegisterAssociation> registers{
+        reg64(reg::kRip, result.rip), reg64(reg::kRax + cpu::engine::kRcx, result.rcx),
+        reg64(reg::kRax + cpu::engine::kRsi, result.rsi),
+        reg64(reg::kRax + cpu::engine::kRdi, result.rdi)};
+    if (result.fault) {
+        hc::RegisterAssociation event =
+            reg64(reg::kPendingEvent0, Pending::kPending | Pending::kDeliverErrorCode);
+        event.value.low = Pending::Vector::set(event.value.low, result.fault->vector);
+        event.value.low = Pending::ErrorCode::set(event.value.low, result.fault->error_code);
+        event.value.high = result.fault->address;
+        registers.push_back(event);
+    }
+    registers.push_back(reg64(reg::kInterceptSuspend, 0));
+    vp.winhv().set_registers(partition_, target, registers);
+}
+
+/// The open bus answers loads and stores. What comes here is the fetch of an instruction, or a page
+/// table or hypercall page, where nothing is: the processor cannot go on.
 void WorkerProcess::memory_intercept(RootVp& vp, const MessageSlot& message) {
     const auto intercept = payload_of<MemoryIntercept>(message);
     finish(VmEnd::triple_fault, vp.winhv().core().now(),
@@ -363,10 +483,11 @@ void WorkerProcess::memory_intercept(RootVp& vp, const MessageSlot& message) {
                        intercept.header.vp_index, intercept.gpa, intercept.header.rip));
 }
 
-void WorkerProcess::finish(VmEnd end, sim::Time now, const std::string& detail) {
+void WorkerProcess::finish(VmEnd end, sim::Time now, const std::string& detail,
+                           std::optional<std::uint32_t> exit_code) {
     if (end_ != VmEnd::running) return;
     end_ = end;
-    services_.vm_ended(end, now, detail);
+    services_.vm_ended(end, now, detail, exit_code);
 }
 
 void WorkerProcess::sleep(unsigned sleep_type, sim::Time now) {
@@ -374,6 +495,10 @@ void WorkerProcess::sleep(unsigned sleep_type, sim::Time now) {
 }
 
 void WorkerProcess::reset(sim::Time now) { finish(VmEnd::reset, now, {}); }
+
+void WorkerProcess::exit(std::uint32_t code, sim::Time now) {
+    finish(VmEnd::exit, now, fmt::format("exit code {}", code), code);
+}
 
 std::uint64_t WorkerProcess::mmio_read(std::uint64_t physical, unsigned size) {
     return io_apic_.mmio_read(static_cast<std::uint32_t>(physical & 0xfff), size);

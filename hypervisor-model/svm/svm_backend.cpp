@@ -22,7 +22,7 @@ constexpr std::array kIntercepts{
     ExitCode::INVD,     ExitCode::HLT,   ExitCode::INVLPGA, ExitCode::IOIO,   ExitCode::MSR,
     ExitCode::SHUTDOWN, ExitCode::VMRUN, ExitCode::VMMCALL, ExitCode::VMLOAD, ExitCode::VMSAVE,
     ExitCode::STGI,     ExitCode::CLGI,  ExitCode::SKINIT,  ExitCode::WBINVD,
-    ExitCode::PAUSE};
+    ExitCode::PAUSE,    ExitCode::XSETBV};
 
 /// Offset in the MSR permission map (APM 2 15.11) of the byte with the MSR's two bits.
 std::uint64_t msrpm_byte(std::uint32_t msr) {
@@ -158,6 +158,9 @@ ExitInfo SvmBackend::exit_info() const {
         case ExitCode::PAUSE:
             exit.kind = ExitKind::pause_loop;
             break;
+        case ExitCode::XSETBV:
+            exit.kind = ExitKind::xsetbv;
+            break;
         case ExitCode::VMMCALL:
             exit.kind = ExitKind::hypercall;
             break;
@@ -185,6 +188,8 @@ ExitInfo SvmBackend::exit_info() const {
             exit.gpa = info2;
             exit.write = sim::bit(info1, 1);
             exit.execute = sim::bit(info1, 4);
+            exit.operand = (info1 & mmu::npt::exitinfo1::kFinalAccess) != 0 && !exit.execute &&
+                           !svm::event::V::test(get(vmcb::EXITINTINFO));
             break;
         case ExitCode::VMRUN:
         case ExitCode::VMLOAD:

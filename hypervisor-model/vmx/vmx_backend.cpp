@@ -136,6 +136,7 @@ ExitInfo VmxBackend::exit_info() const {
         case vmx::ExitReason::cpuid: exit.kind = ExitKind::cpuid; break;
         case vmx::ExitReason::hlt: exit.kind = ExitKind::hlt; break;
         case vmx::ExitReason::pause: exit.kind = ExitKind::pause_loop; break;
+        case vmx::ExitReason::xsetbv: exit.kind = ExitKind::xsetbv; break;
         case vmx::ExitReason::rdmsr: exit.kind = ExitKind::msr_read; break;
         case vmx::ExitReason::wrmsr: exit.kind = ExitKind::msr_write; break;
         case vmx::ExitReason::cr_access: exit.kind = ExitKind::cr_access; break;
@@ -156,6 +157,9 @@ ExitInfo VmxBackend::exit_info() const {
             exit.gva_valid = sim::bit(exit.qualification, 7);
             exit.write = sim::bit(exit.qualification, 1);
             exit.execute = sim::bit(exit.qualification, 2);
+            exit.operand =
+                exit.gva_valid && sim::bit(exit.qualification, 8) && !exit.execute &&
+                !vmx::interruption::VALID::test(vmcs_.read(Field::IDT_VECTORING_INFO));
             break;
         case vmx::ExitReason::ept_misconfiguration:
             exit.kind = ExitKind::nested_misconfiguration;
