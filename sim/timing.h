@@ -96,6 +96,10 @@ enum class TimingKind : std::uint8_t {
     X(root_completion, "root", "completion", cost, 0,                                             \
       "Root partition: one completed request back into the ring")                                 \
     X(root_page, "root", "page", cost, 0, "Root partition: one 4 KiB page of a request")          \
+    X(root_disk_command, "root", "disk_command", cost, 0,                                         \
+      "Root partition: one command built for the disk controller")                                \
+    X(root_disk_completion, "root", "disk_completion", cost, 0,                                   \
+      "Root partition: one completion entry of the disk controller taken")                        \
     X(device_mmio, "device", "mmio", cost, 0, "One access to a device register in memory space")  \
     X(device_io, "device", "io", cost, 0, "One access to a device register in I/O space")         \
     X(device_disk_read, "device", "disk_read", cost, 0, "Disk: latency of a read")                \

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -54,7 +55,8 @@ Board::Board(const Scenario& s, RunOptions& o)
       io_bus("io_bus", "bus.io"),
       ram_target("ram", ram),
       msi_decoder(interrupts, false),
-      io_apic({.id = 0, .entries = 24, .requester_id = 0xf8}, msi_decoder),
+      io_apic_route(msi_decoder),
+      io_apic({.id = 0, .entries = 24, .requester_id = kIoApicRequester}, io_apic_route),
       io_apic_window(io_apic),
       io_apic_target("io_apic", io_apic_window, time, s.timing.device_mmio),
       uart_pin(io_apic, 4),
@@ -66,9 +68,10 @@ Board::Board(const Scenario& s, RunOptions& o)
       rtc({s.host.date}, &rtc_pin),
       acpi_pm(devices::PmTimer(32), this, &sci_pin),
       reset_register(0x06, this),
+      pci_config(pci_bus, &reset_register),
       rtc_target("rtc", rtc, time, s.timing.device_io),
       acpi_pm_target("acpi_pm", acpi_pm, time, s.timing.device_io),
-      reset_target("reset", reset_register, time, s.timing.device_io) {
+      pci_config_target("pci_config", pci_config, time, s.timing.device_io) {
     recorder.set_sink(options.sink, options.level);
     std::vector<apic::LocalApic*> pointers;
     for (std::uint32_t i = 0; i < s.host.processors; ++i) {
@@ -85,7 +88,7 @@ Board::Board(const Scenario& s, RunOptions& o)
     io_bus.map({"uart", 0x3f8, 8}, uart_target.socket);
     io_bus.map({"rtc", 0x70, 2}, rtc_target.socket);
     io_bus.map({"acpi_pm", 0x400, 0x10}, acpi_pm_target.socket);
-    io_bus.map({"reset", 0xcf9, 1}, reset_target.socket);
+    io_bus.map({"pci_config", 0xcf8, devices::pci::ConfigPorts::kPorts}, pci_config_target.socket);
     for (std::uint32_t i = 0; i < s.host.processors; ++i) {
         masters.push_back(std::make_unique<devices::tlm_shell::BusMaster>(
             fmt::format("bus_master_{}", i).c_str()));
@@ -98,9 +101,25 @@ Board::Board(const Scenario& s, RunOptions& o)
     dispatcher.add(rtc);
     dispatcher.add(acpi_pm);
     dispatcher.add(interrupts);
+    if (s.host.iommu.enabled && model.vendor == cpu::Vendor::intel) add_iommu();
 }
 
 Board::~Board() = default;
+
+/// What the unit does is the choice of the software: after reset everything passes.
+void Board::add_iommu() {
+    iommu::vtd::VtdConfig config;
+    config.host_address_width = model.physical_address_bits;
+    const std::uint32_t entries = std::max<std::uint32_t>(scenario.host.iommu.iotlb_entries, 1);
+    const unsigned ways = std::min<std::uint32_t>(entries, 4);
+    config.iotlb = {entries / ways, ways};
+    iommu = std::make_unique<iommu::vtd::VtdUnit>(config, ram, interrupts, &recorder);
+    iommu_shell = std::make_unique<iommu::tlm_shell::IommuShell>("iommu", *iommu, time.at_zero,
+                                                                 scenario.timing);
+    iommu_shell->memory.bind(memory_bus.initiators);
+    memory_bus.map({"iommu", kIommuAddress, 0x1000}, iommu_shell->registers);
+    io_apic_route.set_sink(*iommu, scenario.timing.interrupt_remap);
+}
 
 void Board::end(MachineEnd how, sim::Time now, std::string detail,
                 std::optional<std::uint32_t> exit_code) {
@@ -115,14 +134,15 @@ void Board::sleep(unsigned sleep_type, sim::Time now) {
     if (sleep_type == 0) end(MachineEnd::poweroff, now);
 }
 
-void Board::reset(sim::Time now) { end(MachineEnd::reboot, now); }
+void Board::reset(sim::Time now) {
+    end(MachineEnd::reboot, now);
+}
 
 std::vector<std::uint8_t> read_file(const Scenario& scenario, const std::string& key,
                                     const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file)
-        throw sim::ConfigError(scenario.where(key),
-                               fmt::format("cannot read {}", path.string()),
+        throw sim::ConfigError(scenario.where(key), fmt::format("cannot read {}", path.string()),
                                "scripts/make-guest prepares the guest's files");
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }

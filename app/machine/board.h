@@ -11,11 +11,14 @@
 #include "app/run.h"
 #include "cpu/core.h"
 #include "devices/acpi_pm.h"
+#include "devices/pci/bus.h"
 #include "devices/rtc.h"
 #include "devices/tlm/interconnect.h"
 #include "devices/tlm/ram_target.h"
 #include "devices/tlm/register_target.h"
 #include "devices/uart16550.h"
+#include "iommu/tlm/iommu_shell.h"
+#include "iommu/vtd/vtd_unit.h"
 #include "sim/ram.h"
 #include "sim/recorder.h"
 
@@ -26,6 +29,9 @@ inline constexpr std::uint64_t kIoApicAddress = 0xfec00000, kIommuAddress = 0xfe
                                kNvmeAddress = 0xfe000000, kNvmeSize = 0x4000;
 /// RAM below 4 GiB ends here at the latest; the rest goes on at 4 GiB.
 inline constexpr std::uint64_t kDeviceHole = 0xf8000000;
+
+/// PCI requester ids: the I/O APIC is bus 0, device 31, function 0, the disk controller device 4.
+inline constexpr iommu::SourceId kIoApicRequester = 0x00f8, kNvmeRequester = 0x0020;
 
 /// Prints a serial port's characters on a console of the run.
 class ConsoleSink final : public devices::CharacterSink {
@@ -60,6 +66,7 @@ class Board final : private devices::PowerControl {
     devices::tlm_shell::RamTarget ram_target;
 
     apic::MsiDecoder msi_decoder;
+    MsiRoute io_apic_route;
     apic::IoApic io_apic;
     IoApicWindow io_apic_window;
     devices::tlm_shell::RegisterTarget io_apic_target;
@@ -73,7 +80,13 @@ class Board final : private devices::PowerControl {
     devices::Rtc rtc;
     devices::AcpiPm acpi_pm;
     devices::ResetRegister reset_register;
-    devices::tlm_shell::RegisterTarget rtc_target, acpi_pm_target, reset_target;
+    devices::pci::Bus pci_bus;
+    devices::pci::ConfigPorts pci_config;
+    devices::tlm_shell::RegisterTarget rtc_target, acpi_pm_target, pci_config_target;
+
+    /// Between the devices and memory; null: the host has none.
+    std::unique_ptr<iommu::vtd::VtdUnit> iommu;
+    std::unique_ptr<iommu::tlm_shell::IommuShell> iommu_shell;
 
     std::vector<std::unique_ptr<devices::tlm_shell::BusMaster>> masters;
     std::vector<std::unique_ptr<ProcessorBus>> buses;
@@ -84,6 +97,7 @@ class Board final : private devices::PowerControl {
              std::optional<std::uint32_t> exit_code = {});
 
   private:
+    void add_iommu();
     void sleep(unsigned sleep_type, sim::Time now) override;
     void reset(sim::Time now) override;
 };

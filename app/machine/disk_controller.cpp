@@ -50,22 +50,10 @@ DiskController::DiskController(Board& board)
         "nvme", *controller_, board.time, scenario.timing.device_mmio);
     board.memory_bus.map({"nvme", kNvmeAddress, kNvmeSize}, target_->socket);
     board.dispatcher.add(*controller_);
-    if (scenario.host.iommu.enabled && board.model.vendor == cpu::Vendor::intel) {
-        iommu::vtd::VtdConfig config;
-        if (const std::uint32_t entries = scenario.host.iommu.iotlb_entries; entries != 0) {
-            const unsigned ways = entries < 4 ? entries : 4;
-            config.iotlb = {entries / ways, ways};
-        }
-        iommu_ = std::make_unique<iommu::vtd::VtdUnit>(config, board.ram, board.interrupts,
-                                                       &board.recorder);
-        iommu_shell_ = std::make_unique<iommu::tlm_shell::IommuShell>(
-            "iommu", *iommu_, board.time.at_zero, scenario.timing);
-        iommu_shell_->add_device(kNvmeRequester, dma_.socket);
-        iommu_shell_->memory.bind(board.memory_bus.initiators);
-        board.memory_bus.map({"iommu", kIommuAddress, 0x1000}, iommu_shell_->registers);
-    } else {
+    if (board.iommu_shell)
+        board.iommu_shell->add_device(kNvmeRequester, dma_.socket);
+    else
         dma_.socket.bind(board.memory_bus.initiators);
-    }
     board.memory_bus.map({"msi", MsiWindow::kBase, MsiWindow::kSize}, msi_target_.socket);
 }
 
@@ -92,7 +80,6 @@ std::uint32_t DiskController::namespace_of(std::size_t vm, std::size_t disk) con
 
 void DiskController::collect(sim::StatisticsSink& sink) const {
     controller_->collect(sink);
-    if (iommu_) iommu_->collect(sink);
 }
 
 }  // namespace hvsim::app

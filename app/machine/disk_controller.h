@@ -8,13 +8,8 @@
 #include "devices/disk_image.h"
 #include "devices/nvme/controller.h"
 #include "devices/tlm/dma_initiator.h"
-#include "iommu/tlm/iommu_shell.h"
-#include "iommu/vtd/vtd_unit.h"
 
 namespace hvsim::app {
-
-/// PCI requester id of the disk controller: bus 0, device 4, function 0.
-inline constexpr iommu::SourceId kNvmeRequester = 0x0020;
 
 /// The address range of interrupt requests where no IOMMU takes them.
 class MsiWindow final : public devices::RegisterDevice {
@@ -44,8 +39,6 @@ class DiskController {
     /// Namespace of the image that event `event` adds.
     std::uint32_t namespace_of_event(std::size_t event) const { return event_namespaces_.at(event); }
     devices::nvme::NvmeController& controller() noexcept { return *controller_; }
-    bool has_iommu() const noexcept { return iommu_ != nullptr; }
-    iommu::vtd::VtdUnit* iommu() noexcept { return iommu_.get(); }
     void collect(sim::StatisticsSink& sink) const;
 
   private:
@@ -61,8 +54,6 @@ class DiskController {
     std::unique_ptr<devices::tlm_shell::RegisterTarget> target_;
     MsiWindow msi_window_;
     devices::tlm_shell::RegisterTarget msi_target_;
-    std::unique_ptr<iommu::vtd::VtdUnit> iommu_;
-    std::unique_ptr<iommu::tlm_shell::IommuShell> iommu_shell_;
 };
 
 }  // namespace hvsim::app

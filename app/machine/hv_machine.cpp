@@ -63,21 +63,31 @@ hv::HypervisorHostConfig host_config(const Board& board) {
     return config;
 }
 
-/// The unit's registers as transactions of processor 0, on which the hypervisor launches.
+/// The unit's registers as transactions of the processor that the hypervisor runs on, which waits
+/// for them.
 class BusIommuRegisters final : public hv::IommuRegisters {
   public:
-    explicit BusIommuRegisters(cpu::Bus& bus) : bus_(bus) {}
+    BusIommuRegisters(const hv::HypervisorHost& host, Board& board) : host_(host), board_(board) {}
     std::uint64_t read(std::uint32_t offset, unsigned size) override {
+        hv::LogicalProcessor& lp = host_.working_processor();
         sim::Duration delay = 0;
-        return bus_.read_memory(kIommuAddress + offset, size, 0, delay);
+        const std::uint64_t value =
+            bus_of(lp).read_memory(kIommuAddress + offset, size, lp.now(), delay);
+        lp.charge(delay);
+        return value;
     }
     void write(std::uint32_t offset, unsigned size, std::uint64_t value) override {
+        hv::LogicalProcessor& lp = host_.working_processor();
         sim::Duration delay = 0;
-        bus_.write_memory(kIommuAddress + offset, size, value, 0, delay);
+        bus_of(lp).write_memory(kIommuAddress + offset, size, value, lp.now(), delay);
+        lp.charge(delay);
     }
 
   private:
-    cpu::Bus& bus_;
+    cpu::Bus& bus_of(const hv::LogicalProcessor& lp) { return *board_.buses.at(lp.id()); }
+
+    const hv::HypervisorHost& host_;
+    Board& board_;
 };
 
 }  // namespace
@@ -109,7 +119,7 @@ HvMachine::HvMachine(Board& board) : board_(board) {
 /// The hypervisor takes the IOMMU before any device works; the disk controller's interrupt goes
 /// through its remapping table.
 void HvMachine::launch_iommu(std::uint8_t vector) {
-    iommu_registers_ = std::make_unique<BusIommuRegisters>(*board_.buses[0]);
+    iommu_registers_ = std::make_unique<BusIommuRegisters>(*host_, board_);
     hv::Partition& root = host_->hypervisor().root();
     iommu_ = std::make_unique<hv::IommuManager>(board_.ram, root.pool(), *iommu_registers_);
     iommu_->launch(root.gpa_space().mapped());
@@ -130,7 +140,7 @@ void HvMachine::connect_storage() {
     const apic::MsiMessage msi = apic::encode_msi(message);
     storage_ = std::make_unique<RootStorage>(*root_, kNvmeAddress,
                                              hv::stack::InterruptMessage{msi.address, msi.data});
-    if (disks_->has_iommu())
+    if (board_.iommu)
         board_.dispatcher.on_start = [this, number = *vector] { launch_iommu(number); };
 }
 
@@ -225,6 +235,7 @@ void HvMachine::collect(RunOutcome& outcome) const {
     for (const auto& vm : vms_) vm->collect(list);
     storage_->collect(list);
     disks_->collect(list);
+    if (board_.iommu) board_.iommu->collect(list);
     if (iommu_) iommu_->collect(list);
     board_.memory_bus.collect(list);
     board_.io_bus.collect(list);

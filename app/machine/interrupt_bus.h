@@ -83,11 +83,38 @@ class IoApicWindow final : public devices::RegisterDevice {
 class IoApicPin final : public devices::InterruptLine {
   public:
     IoApicPin(apic::IoApic& io_apic, unsigned pin) : io_apic_(io_apic), pin_(pin) {}
-    void set(bool level, sim::Time now) override { io_apic_.set_pin(pin_, level, now); }
+    void set(bool level, sim::Time now) override {
+        io_apic_.set_pin(pin_, level, now);
+        if (branch_ != nullptr) branch_->set(level, now);
+    }
+    /// The wire goes to another controller too. Not owned.
+    void set_branch(devices::InterruptLine* branch) noexcept { branch_ = branch; }
+    unsigned pin() const noexcept { return pin_; }
 
   private:
     apic::IoApic& io_apic_;
     unsigned pin_;
+    devices::InterruptLine* branch_ = nullptr;
+};
+
+/// The I/O APIC's messages on their way to the local APICs: they are no DMA, but interrupt remapping
+/// concerns them as well (VT-d 5.1.5.1).
+class MsiRoute final : public apic::MsiSink {
+  public:
+    explicit MsiRoute(apic::MsiSink& sink) : sink_(&sink) {}
+    /// From now on they go to `sink`, which takes `lookup` for each.
+    void set_sink(apic::MsiSink& sink, sim::Duration lookup = 0) noexcept {
+        sink_ = &sink;
+        lookup_ = lookup;
+    }
+    void write_msi(apic::MsiMessage message, apic::InterruptSource source,
+                   sim::Time now) override {
+        sink_->write_msi(message, source, now + lookup_);
+    }
+
+  private:
+    apic::MsiSink* sink_;
+    sim::Duration lookup_ = 0;
 };
 
 }  // namespace hvsim::app

@@ -15,18 +15,25 @@ stack::NvmeDriverConfig driver_config(stack::RootPartition& root, std::uint64_t 
     config.interrupt = interrupt;
     config.memory_size = stack::NvmeDriver::memory_needed(config);
     config.memory = root.memory().allocate(config.memory_size);
+    config.command_cost = root.timing().root_disk_command;
+    config.completion_cost = root.timing().root_disk_completion;
     config.page_copy_cost = root.timing().root_page;
     return config;
 }
 
 storvsp::DiskOutcome outcome_of(stack::DiskStatus status) {
     switch (status) {
-        case stack::DiskStatus::ok: return storvsp::DiskOutcome::ok;
-        case stack::DiskStatus::dma_fault: return storvsp::DiskOutcome::dma_fault;
+        case stack::DiskStatus::ok:
+            return storvsp::DiskOutcome::ok;
+        case stack::DiskStatus::dma_fault:
+            return storvsp::DiskOutcome::dma_fault;
         case stack::DiskStatus::medium_error:
-        case stack::DiskStatus::invalid_request: return storvsp::DiskOutcome::medium_error;
-        case stack::DiskStatus::aborted: return storvsp::DiskOutcome::aborted;
-        case stack::DiskStatus::not_ready: return storvsp::DiskOutcome::not_ready;
+        case stack::DiskStatus::invalid_request:
+            return storvsp::DiskOutcome::medium_error;
+        case stack::DiskStatus::aborted:
+            return storvsp::DiskOutcome::aborted;
+        case stack::DiskStatus::not_ready:
+            return storvsp::DiskOutcome::not_ready;
     }
     return storvsp::DiskOutcome::medium_error;
 }
@@ -35,16 +42,20 @@ storvsp::DiskOutcome outcome_of(stack::DiskStatus status) {
 
 RootStorage::RootStorage(stack::RootPartition& root, std::uint64_t registers,
                          const stack::InterruptMessage& interrupt)
-    : access_(root.vp(0).winhv().core()),
+    : root_(root),
+      access_(root.vp(0).winhv().core()),
       driver_(driver_config(root, registers, interrupt), access_, *this) {
     root.set_device_handler(kRootDiskVector, [this](stack::RootVp&) { driver_.on_interrupt(); });
+    root.set_device_handler(stack::kRootTimerVector, [this](stack::RootVp&) { watch(); });
     root.add_client(*this);
 }
 
 bool RootStorage::on_work(stack::RootVp&) {
     if (driver_.ready()) return false;
-    if (started_) driver_.continue_start();
-    else driver_.start();
+    if (started_)
+        driver_.continue_start();
+    else
+        driver_.start();
     started_ = true;
     return true;
 }
@@ -54,6 +65,19 @@ void RootStorage::submit(stack::DiskRequest request, std::uint64_t token,
     const std::uint64_t own = next_token_++;
     pending_[own] = {token, &client};
     driver_.submit(std::move(request), own);
+    start_watch();
+}
+
+void RootStorage::watch() {
+    watching_ = false;
+    driver_.watch();
+    start_watch();
+}
+
+void RootStorage::start_watch() {
+    if (watching_ || driver_.outstanding() == 0) return;
+    watching_ = true;
+    root_.vp(0).set_timer(kDiskWatchInterval);
 }
 
 void RootStorage::disk_completed(sim::Time now, std::uint64_t token, stack::DiskStatus status) {
@@ -85,8 +109,7 @@ void VmDisk::submit(sim::Time now, const storvsp::DiskRequest& request, std::uin
         const auto address = translate_(segment.gpa, segment.length);
         if (!address) return client.disk_complete(now, token, storvsp::DiskOutcome::dma_fault);
         auto& segments = translated.segments;
-        if (!segments.empty() &&
-            segments.back().address + segments.back().length == *address)
+        if (!segments.empty() && segments.back().address + segments.back().length == *address)
             segments.back().length += segment.length;
         else
             segments.push_back({*address, segment.length});

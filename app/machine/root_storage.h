@@ -10,6 +10,9 @@
 
 namespace hvsim::app {
 
+/// How often the root looks after the controller while it has something to do.
+inline constexpr sim::Duration kDiskWatchInterval = sim::kSecond;
+
 /// Vector of the disk controller's interrupt on root virtual processor 0.
 inline constexpr std::uint8_t kRootDiskVector = hv::stack::kFirstRootDeviceVector;
 
@@ -40,11 +43,15 @@ class RootStorage final : public hv::stack::PartitionClient,
         std::uint64_t token = 0;
         vmbus::storvsp::DiskClient* client = nullptr;
     };
+    void watch();
+    void start_watch();
     void disk_completed(sim::Time now, std::uint64_t token, hv::stack::DiskStatus status) override;
 
+    hv::stack::RootPartition& root_;
     hv::stack::NativeCoreAccess access_;
     hv::stack::NvmeDriver driver_;
     bool started_ = false;
+    bool watching_ = false;  ///< the root's timer is set
     std::map<std::uint64_t, Pending> pending_;
     std::uint64_t next_token_ = 1;
 };
@@ -54,7 +61,9 @@ class VmDisk final : public vmbus::storvsp::DiskBackend {
   public:
     VmDisk(RootStorage& storage, std::uint32_t disk, bool write_protected,
            std::function<std::optional<std::uint64_t>(std::uint64_t, std::uint64_t)> translate)
-        : storage_(storage), disk_(disk), write_protected_(write_protected),
+        : storage_(storage),
+          disk_(disk),
+          write_protected_(write_protected),
           translate_(std::move(translate)) {}
     vmbus::storvsp::DiskGeometry geometry() const override;
     void submit(sim::Time now, const vmbus::storvsp::DiskRequest& request, std::uint64_t token,

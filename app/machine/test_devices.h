@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "app/machine/board.h"
+#include "devices/i8259.h"
 #include "devices/testing/debug_exit.h"
 
 namespace hvsim::app {
@@ -14,19 +15,28 @@ class TestDevices final : private devices::ExitControl {
     explicit TestDevices(Board& board);
     ~TestDevices() override;
 
+    /// What firmware does before it hands over: with an 8259A, the first processor's local APIC is
+    /// enabled with LINT0 as its input (virtual wire mode) and LINT1 as NMI.
+    void prepare();
+
   private:
     struct Mapped;
     void add(TestDeviceKind kind);
-    /// Takes a device and maps it at `base`; `name` names its shell and the mapping.
-    void map_io(const char* name, std::unique_ptr<devices::RegisterDevice> device,
-                std::uint64_t base, std::uint64_t size);
-    void map_memory(const char* name, std::unique_ptr<devices::RegisterDevice> device,
-                    std::uint64_t base, std::uint64_t size);
-    void add_test_board();
+    void add_pic();
+    void add_edu();
+    devices::InterruptLine& line(unsigned pin);
     void exit(std::uint32_t code, sim::Time now) override;
 
+    class Lint;
+    struct PciBoard;
+
     Board& board_;
+    std::unique_ptr<devices::I8259Pair> pic_;
+    std::unique_ptr<Lint> lint_;
+    std::unique_ptr<devices::tlm_shell::RegisterTarget> pic_target_;
+    std::vector<std::unique_ptr<devices::I8259Input>> pic_inputs_;
     std::vector<std::unique_ptr<IoApicPin>> pins_;
+    std::unique_ptr<PciBoard> pci_;
     std::vector<std::unique_ptr<Mapped>> devices_;
 };
 

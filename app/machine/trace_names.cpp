@@ -11,6 +11,7 @@
 #include "cpu/svm/spec/vmcb.h"
 #include "cpu/vmx/spec/fields.h"
 #include "devices/nvme/spec/nvme.h"
+#include "hypervisor-model/host/iommu_manager.h"
 #include "hypervisor-model/host/logical_processor.h"
 #include "hypervisor-model/hypercall/table.h"
 #include "hypervisor-model/spec/status.h"
@@ -65,8 +66,16 @@ void add_interrupts(TraceNames& names) {
         names.add(EventKind::kInterruptAccepted, 1, cause, name);
     }
     names.add(EventKind::kInterrupt, 1, kNvmeRequester, "NVMe controller");
-    names.add(EventKind::kInterrupt, 1, std::uint64_t{0xf8}, "I/O APIC");
+    names.add(EventKind::kInterrupt, 1, std::uint64_t{kIoApicRequester}, "I/O APIC");
     names.add(EventKind::kInterrupt, 1, 0, "IOMMU");
+    names.add(EventKind::kIommuFault, 0, kNvmeRequester, "NVMe controller");
+    names.add(EventKind::kIommuFault, 0, std::uint64_t{kIoApicRequester}, "I/O APIC");
+    const auto request = [&names](hv::IommuRequest kind, std::string_view name) {
+        names.add(EventKind::kIommuFault, 3, static_cast<std::uint64_t>(kind), name);
+    };
+    request(hv::IommuRequest::write, "DMA write");
+    request(hv::IommuRequest::read, "DMA read");
+    request(hv::IommuRequest::interrupt, "interrupt");
     constexpr std::array<std::string_view, 8> kModes{
         "fixed", "lowest_priority", "SMI", "", "NMI", "INIT", "SIPI", "ExtINT"};
     for (std::size_t mode = 0; mode < kModes.size(); ++mode)

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "app/scenario/quantity.h"
@@ -30,7 +31,8 @@ constexpr string_view kActions[] = {"remove-disk", "add-disk"};
 constexpr string_view kEnds[] = {"poweroff", "reboot", "crash", "halt", "console", "exit"};
 constexpr string_view kProtocols[] = {"auto", "linux", "multiboot", "pvh", "flat"};
 constexpr string_view kFlatModes[] = {"real", "protected", "long"};
-constexpr string_view kTestDevices[] = {"debug-exit", "testdev", "fw-cfg", "hyperv-testdev"};
+constexpr string_view kTestDevices[] = {"debug-exit", "testdev", "fw-cfg",
+                                        "pic", "hyperv-testdev", "edu"};
 constexpr string_view kVersions[] = {"5.3", "5.2", "5.1", "5.0", "4.1",
                                      "4.0", "3.0", "2.4", "1.1", "0.13"};
 
@@ -81,7 +83,9 @@ constexpr Key kHost[] = {
 };
 
 constexpr Key kIommu[] = {
-    {"enabled", boolean, "true", "DMA and interrupt remapping by the hypervisor.",
+    {"enabled", boolean, "true",
+     "An IOMMU (VT-d at 0xfed90000; an AMD host has none): the hypervisor, or what a bare machine "
+     "boots, remaps DMA and interrupts by it.",
      store<&IommuConfig::enabled>},
     {"iotlb_entries",
      integer,
@@ -142,30 +146,43 @@ constexpr Key kHypervisor[] = {
      {100 * sim::kMicrosecond, sim::kSecond}},
 };
 
-constexpr Key kBoot[] = {
-    {"kernel", path, nullptr, "What to boot.", store<&BootConfig::kernel>},
+/// [boot] and [[vm]] have the same keys: `Boot` finds the struct that they fill.
+template <auto Boot, auto Member>
+void store_boot(void* object, const Value& value) {
+    store<Member>(Boot(object), value);
+}
+template <auto Boot>
+constexpr std::array<Key, 6> kBootKeys{{
+    {"kernel", path, nullptr, "What to boot.", store_boot<Boot, &BootConfig::kernel>},
     {"protocol",
      choice,
      "auto",
      "How: linux = a bzImage by its 64-bit protocol, multiboot = Multiboot 1 (ELF, or the header's "
-     "addresses), pvh = ELF with a PVH entry point (as vmlinux has it), flat = bytes as "
-     "[boot.flat] "
-     "says. auto = what the file's header says; never flat.",
-     store<&BootConfig::protocol>,
+     "addresses), pvh = ELF with a PVH entry point (as vmlinux has it), flat = bytes as the table "
+     "flat says. auto = what the file's header says; never flat.",
+     store_boot<Boot, &BootConfig::protocol>,
      {},
      kProtocols},
-    {"initramfs", path, "", "linux, pvh: initial RAM file system.", store<&BootConfig::initramfs>},
+    {"initramfs", path, "", "linux, pvh: initial RAM file system.",
+     store_boot<Boot, &BootConfig::initramfs>},
     {"modules", strings, "",
      "multiboot, pvh: files to load with the kernel, each with the words for it after a blank: "
      "\"FILE WORDS\".",
-     store<&BootConfig::modules>},
+     store_boot<Boot, &BootConfig::modules>},
     {"command_line", string, "",
      "Kernel command line; multiboot puts the kernel's path before it. Default: console=ttyS0 for "
      "linux and pvh, otherwise empty.",
-     store<&BootConfig::command_line>},
+     store_boot<Boot, &BootConfig::command_line>},
     {"console", string, "stdout", "Where the serial console goes: stdout, none or file:PATH.",
-     store<&BootConfig::console>},
-};
+     store_boot<Boot, &BootConfig::console>},
+}};
+
+constexpr auto kBareBoot = [](void* object) { return object; };
+constexpr auto kVmBoot = [](void* object) -> void* { return &static_cast<VmConfig*>(object)->boot; };
+constexpr std::array kBoot = kBootKeys<kBareBoot>;
+void* open_vm_flat(void* object) {
+    return &static_cast<VmConfig*>(object)->boot.flat;
+}
 
 constexpr Key kFlat[] = {
     {"mode",
@@ -188,28 +205,32 @@ constexpr Key kTestDevice[] = {
     {"kind",
      choice,
      nullptr,
-     "debug-exit: writing port 0xf4 ends the run with that exit code. testdev: a data latch at "
+     "debug-exit: writing port 0xf4 ends the machine with that exit code. testdev: a data latch at "
      "0xe0-0xe3, a flush port at 0xe4, a byte latch at 0xe8, one port for each of the 24 interrupt "
      "lines from 0x2000 on, 64 KiB of device memory at 0xff000000. fw-cfg: processors and RAM size "
-     "at 0x510. hyperv-testdev: commands to a SynIC at 0x3000 (a bare machine has none and ignores "
-     "them).",
+     "at 0x510. pic: two 8259A at 0x20 and 0xa0 with vectors 0x08 and 0x70, wired to LINT0 of the "
+     "first processor, which takes it (virtual wire mode). hyperv-testdev: commands to the "
+     "SynIC at 0x3000, which makes routes to synthetic interrupts, and connections that send "
+     "messages and events back (a bare machine has none and ignores them). pic and edu are for "
+     "bare machines only. edu: PCI device 1234:11e8 at 00:05.0 behind a host bridge, with 1 MiB of memory at "
+     "0xf8000000, MSI, INTA# at interrupt line 10, and DMA through the IOMMU where there is one.",
      store<&TestDeviceConfig::kind>,
      {},
      kTestDevices},
 };
 
-constexpr Key kVm[] = {
+constexpr Key kOwnVm[] = {
     {"name", string, nullptr, "Name, of its own: letters, digits, - and _, at most 32.",
      store<&VmConfig::name>},
     {"processors", integer, "1", "Virtual processors.", store<&VmConfig::processors>, kProcessors},
     {"ram", size, "512 MiB", "Guest memory.", store<&VmConfig::ram>, kVmRam},
-    {"kernel", path, nullptr, "Linux kernel (bzImage or ELF).", store<&VmConfig::kernel>},
-    {"initramfs", path, "", "Initial RAM file system.", store<&VmConfig::initramfs>},
-    {"command_line", string, "console=ttyS0", "Kernel command line.",
-     store<&VmConfig::command_line>},
-    {"console", string, "stdout", "Where the serial console goes: stdout, none or file:PATH.",
-     store<&VmConfig::console>},
 };
+constexpr auto kVm = [] {
+    constexpr auto& boot = kBootKeys<kVmBoot>;
+    std::array<Key, std::size(kOwnVm) + boot.size()> keys{};
+    std::copy(boot.begin(), boot.end(), std::copy(std::begin(kOwnVm), std::end(kOwnVm), keys.begin()));
+    return keys;
+}();
 
 constexpr Key kVmbus[] = {
     {"max_version",
@@ -325,10 +346,13 @@ constexpr Section kSections[] = {
     {"boot", SectionKind::optional, "What a bare machine boots.", kBoot, open<&Scenario::boot>},
     {"boot.flat", SectionKind::table, "How a flat binary starts.", kFlat, open<&BootConfig::flat>},
     {"test_device", SectionKind::array,
-     "A device that test kernels expect of a bare machine, one section for each.", kTestDevice,
+     "A device that test kernels expect, on a bare machine; one section for each.", kTestDevice,
      open<&Scenario::test_devices>},
     {"vm", SectionKind::array, "A virtual machine (child partition), one section for each.", kVm,
      open<&Scenario::vms>},
+    {"vm.flat", SectionKind::table, "How a flat binary starts.", kFlat, open_vm_flat},
+    {"vm.test_device", SectionKind::array, "A device that test kernels expect, in this machine.",
+     kTestDevice, open<&VmConfig::test_devices>},
     {"vm.vmbus", SectionKind::table, "Its VMBus.", kVmbus, open<&VmConfig::vmbus>},
     {"vm.disk", SectionKind::array, "A disk on its synthetic SCSI controller.", kDisk,
      open<&VmConfig::disks>},

@@ -272,6 +272,35 @@ void HypervisorHost::device_interrupt(std::uint8_t vector, sim::Time now) {
     vp->receive(message, now);
 }
 
+LogicalProcessor& HypervisorHost::working_processor() const {
+    for (const auto& lp : processors_)
+        if (lp->executing()) return *lp;
+    return *processors_.front();
+}
+
+void HypervisorHost::set_iommu(IommuManager* manager) {
+    iommu_ = manager;
+    if (manager == nullptr) return;
+    apic::InterruptMessage message;
+    message.vector = kIommuFaultVector;
+    message.destination = processors_.front()->apic().id();
+    manager->set_fault_interrupt(apic::encode_msi(message));
+}
+
+/// The record says what the hypervisor read from the unit; the unit's own event was its cause.
+void HypervisorHost::iommu_fault_interrupt(LogicalProcessor& lp) {
+    if (iommu_ == nullptr) return;
+    sim::Subject subject;
+    subject.lp = static_cast<std::uint16_t>(lp.id());
+    for (const IommuFault& fault : iommu_->take_faults()) {
+        const IommuRequest request = fault.interrupt ? IommuRequest::interrupt
+                                     : fault.read    ? IommuRequest::read
+                                                     : IommuRequest::write;
+        recorder_.record(sim::EventKind::kIommuFault, lp.now(), subject, fault.requester,
+                         fault.address, fault.reason, static_cast<std::uint64_t>(request));
+    }
+}
+
 void HypervisorHost::add_mmio_window(PartitionId partition, std::uint64_t gpa,
                                      cpu::engine::MmioHandler& handler) {
     windows_[{partition, gpa & ~std::uint64_t{0xfff}}] = &handler;
@@ -279,6 +308,12 @@ void HypervisorHost::add_mmio_window(PartitionId partition, std::uint64_t gpa,
 
 void HypervisorHost::remove_mmio_windows(PartitionId partition) {
     std::erase_if(windows_, [&](const auto& entry) { return entry.first.first == partition; });
+    open_buses_.erase(partition);
+}
+
+cpu::engine::MmioHandler* HypervisorHost::open_bus(Partition& partition) {
+    const auto found = open_buses_.find(partition.id());
+    return found == open_buses_.end() ? nullptr : found->second;
 }
 
 cpu::engine::MmioHandler* HypervisorHost::mmio_window(Partition& partition, std::uint64_t gpa) {

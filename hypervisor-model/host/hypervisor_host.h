@@ -72,10 +72,18 @@ class HypervisorHost final : public VpWaker,
     /// Device page of a child that the root partition's software serves (the VID's business).
     void add_mmio_window(PartitionId partition, std::uint64_t gpa,
                          cpu::engine::MmioHandler& handler);
+    /// Loads and stores of a child at addresses with neither memory nor a device page.
+    void set_open_bus(PartitionId partition, cpu::engine::MmioHandler& handler) {
+        open_buses_[partition] = &handler;
+    }
     void remove_mmio_windows(PartitionId partition);
 
-    /// The host's IOMMU, when there is one (not owned): it follows the root partition's memory.
-    void set_iommu(IommuManager* manager) noexcept { iommu_ = manager; }
+    /// The host's IOMMU, when there is one (not owned): it follows the root partition's memory, and
+    /// reports its faults to processor 0.
+    void set_iommu(IommuManager* manager);
+    /// The processor that the hypervisor runs on now: the one that executes, or processor 0, on
+    /// which it launches.
+    LogicalProcessor& working_processor() const;
 
     /// Told of resets and crashes that guests ask for, and of refused entries.
     std::function<void(VirtualProcessor&, VpAction, sim::Time)> on_guest_action;
@@ -94,7 +102,9 @@ class HypervisorHost final : public VpWaker,
     // --- HostServices ---
     HypercallDispatcher& dispatcher() override { return *dispatcher_; }
     void device_interrupt(std::uint8_t vector, sim::Time now) override;
+    void iommu_fault_interrupt(LogicalProcessor& lp) override;
     cpu::engine::MmioHandler* mmio_window(Partition& partition, std::uint64_t gpa) override;
+    cpu::engine::MmioHandler* open_bus(Partition& partition) override;
     void guest_action(VirtualProcessor& vp, VpAction action, sim::Time now) override;
     void entry_failed(VirtualProcessor& vp, const EntryReport& report) override;
     const sim::TimingProfile& timing() const override { return timing_; }
@@ -129,6 +139,7 @@ class HypervisorHost final : public VpWaker,
     std::unique_ptr<HypercallDispatcher> dispatcher_;
     std::map<std::uint8_t, DeviceInterruptTarget> device_vectors_;
     std::map<std::pair<PartitionId, std::uint64_t>, cpu::engine::MmioHandler*> windows_;
+    std::map<PartitionId, cpu::engine::MmioHandler*> open_buses_;
     IommuManager* iommu_ = nullptr;
     std::uint16_t next_vpid_ = 1;
 };

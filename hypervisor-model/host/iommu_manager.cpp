@@ -253,8 +253,9 @@ void IommuManager::set_fault_interrupt(const apic::MsiMessage& message) {
     write_register(Register::fectl, 0);  // unmasked
 }
 
-unsigned IommuManager::take_faults() {
-    unsigned taken = 0;
+std::vector<IommuFault> IommuManager::take_faults() {
+    ++fault_interrupts_;
+    std::vector<IommuFault> taken;
     const std::uint64_t cap = read_register(Register::cap);
     const auto records = static_cast<std::uint32_t>(spec::CAP_NFR::get(cap)) + 1;
     const auto first = static_cast<std::uint32_t>(spec::CAP_FRO::get(cap)) * 16;
@@ -279,16 +280,16 @@ unsigned IommuManager::take_faults() {
             fault.read = !fault.interrupt && spec::FRCD_T1::test(high);
             fault.address = fault.interrupt ? spec::FRCD_FI_INDEX::get(low)
                                             : low & spec::FRCD_FI_ADDRESS::kMask;
+            taken.push_back(fault);
             taken_.push_back(fault);
             if (taken_.size() > kKeptFaults) taken_.pop_front();
-            ++taken;
         }
     }
     if (spec::FSTS_PFO::test(status)) {
         ++fault_overflows_;
         write_register(Register::fsts, spec::FSTS_PFO::kMask);
     }
-    faults_ += taken;
+    faults_ += taken.size();
     return taken;
 }
 
@@ -346,6 +347,8 @@ void IommuManager::collect(sim::StatisticsSink& sink) const {
              "Interrupt remapping entries in use");
     sink.add("iommu_manager.invalidations", invalidations_, "count",
              "Descriptors of the invalidation queue");
+    sink.add("iommu_manager.fault_interrupts", fault_interrupts_, "count",
+             "Fault interrupts of the IOMMU taken");
     sink.add("iommu_manager.faults", faults_, "count", "Faults taken from the fault records");
     sink.add("iommu_manager.fault_overflows", fault_overflows_, "count",
              "Times that faults were lost because all records were full");

@@ -26,6 +26,9 @@ class IommuRegisters {
     virtual void write(std::uint32_t offset, unsigned size, std::uint64_t value) = 0;
 };
 
+/// What was refused.
+enum class IommuRequest : std::uint8_t { write, read, interrupt };
+
 /// What a fault recording register said (11.4.7.6).
 struct IommuFault {
     std::uint16_t requester = 0;
@@ -66,8 +69,8 @@ class IommuManager final : public sim::StatisticsSource {
     /// Where the unit reports faults (FEADDR, FEDATA).
     void set_fault_interrupt(const apic::MsiMessage& message);
     /// The fault interrupt's handler: takes and clears the fault records, oldest first, so that the
-    /// next fault interrupts again (7.3); how many there were.
-    unsigned take_faults();
+    /// next fault interrupts again (7.3).
+    std::vector<IommuFault> take_faults();
     /// The newest faults taken, oldest first, at most kKeptFaults.
     static constexpr std::size_t kKeptFaults = 32;
     const std::deque<IommuFault>& faults() const noexcept { return taken_; }
@@ -112,7 +115,7 @@ class IommuManager final : public sim::StatisticsSource {
     std::uint32_t wait_value_ = 0;
     std::uint64_t withheld_ = 0;
     std::deque<IommuFault> taken_;
-    std::uint64_t invalidations_ = 0, faults_ = 0, fault_overflows_ = 0;
+    std::uint64_t invalidations_ = 0, fault_interrupts_ = 0, faults_ = 0, fault_overflows_ = 0;
 };
 
 }  // namespace hvsim::hv

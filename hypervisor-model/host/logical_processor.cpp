@@ -49,6 +49,11 @@ void LogicalProcessor::shorten(sim::Time deadline) {
     if (in_guest_) current_->backend->core().shorten_deadline(deadline);
 }
 
+void LogicalProcessor::charge(sim::Duration cost) {
+    if (in_guest_ || handling_exit_) current_->backend->core().charge(cost);
+    else now_ += cost;
+}
+
 // --- time and timers ---
 
 sim::Time LogicalProcessor::next_virtual_deadline() const {
@@ -105,6 +110,7 @@ void LogicalProcessor::interrupt(std::uint8_t vector, sim::Time now) {
         armed_ = sim::kNever;
         return;  // due timers are looked at before every entry
     }
+    if (vector == kIommuFaultVector) return host_.iommu_fault_interrupt(*this);
     if (vector >= kFirstDeviceVector && vector <= kLastDeviceVector)
         host_.device_interrupt(vector, now);
 }

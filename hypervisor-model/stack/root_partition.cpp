@@ -35,9 +35,21 @@ void RootVp::start() {
     done = core_.write_msr(msr::kSimp, (pages_ + 3 * sim::kPageSize) | msr::kEnable) && done;
     done = core_.write_msr(msr::kSiefp, (pages_ + 4 * sim::kPageSize) | msr::kEnable) && done;
     for (const unsigned sint : kSints)
-        done = core_.write_msr(msr::kSint0 + sint, (kSintVectorBase + sint) | msr::Sint::kAutoEoi) &&
-               done;
+        done =
+            core_.write_msr(msr::kSint0 + sint, (kSintVectorBase + sint) | msr::Sint::kAutoEoi) &&
+            done;
     done = core_.write_msr(msr::kScontrol, 1) && done;
+    SIM_ASSERT(done);
+}
+
+void RootVp::set_timer(sim::Duration delay) {
+    constexpr sim::Duration kUnit = 100 * sim::kNanosecond;
+    const std::uint64_t reference = core_.read_msr(msr::kTimeRefCount).value_or(0);
+    bool done = core_.write_msr(
+        msr::kStimer0Config,
+        msr::StimerConfig::ApicVector::set(
+            msr::StimerConfig::kDirect | msr::StimerConfig::kAutoEnable, kRootTimerVector));
+    done = core_.write_msr(msr::kStimer0Count, reference + delay / kUnit) && done;
     SIM_ASSERT(done);
 }
 
@@ -77,8 +89,8 @@ bool RootVp::take_events() {
     SIM_ASSERT(core_.write_memory(area, kNone));
     for (unsigned i = 0; i < kEventFlagsBytes; ++i)
         for (unsigned bits = bytes[i]; bits != 0; bits &= bits - 1)
-            root_.on_event(*this, static_cast<std::uint16_t>(i * 8 + static_cast<unsigned>(
-                                                                         std::countr_zero(bits))));
+            root_.on_event(*this, static_cast<std::uint16_t>(
+                                      i * 8 + static_cast<unsigned>(std::countr_zero(bits))));
     return true;
 }
 
@@ -119,7 +131,7 @@ void RootPartition::on_message(RootVp& vp, unsigned sint, const MessageSlot& mes
     }
     const auto port = ports_.find(static_cast<PortId>(message.sender) & kIdMask24);
     if (port == ports_.end() || message.payload_size > kMessagePayloadMax) return;
-    port->second.client->on_message(vp, port->second.connection,
+    port->second.client->on_message(vp, port->second.connection, message.type,
                                     std::span(message.payload).first(message.payload_size));
 }
 
@@ -143,36 +155,43 @@ bool RootPartition::on_work(RootVp& vp) {
     return false;
 }
 
-void RootPartition::create_message_port(WinHv& winhv, PartitionId from, ConnectionId connection,
-                                        PortClient& client) {
+HvStatus RootPartition::create_root_port(WinHv& winhv, const PortInfo& info,
+                                         const Endpoint& endpoint) {
     const PortId port = next_port_++;
+    HvStatus status = winhv.create_port(kSelfPartition, port, endpoint.from, info);
+    SIM_ASSERT(status == HvStatus::success);
+    status = winhv.connect_port(endpoint.from, endpoint.connection, kSelfPartition, port,
+                                endpoint.type);
+    if (status == HvStatus::success)
+        ports_[port] = endpoint;
+    else
+        winhv.delete_port(kSelfPartition, port);
+    return status;
+}
+
+HvStatus RootPartition::create_message_port(WinHv& winhv, PartitionId from, ConnectionId connection,
+                                            PortClient& client) {
     PortInfo info;
     info.type = static_cast<std::uint32_t>(PortType::message);
     info.target_sint = kMessageSint;
-    HvStatus status = winhv.create_port(kSelfPartition, port, from, info);
-    SIM_ASSERT(status == HvStatus::success);
-    ports_[port] = {PortType::message, from, connection, &client, 0};
-    status = winhv.connect_port(from, connection, kSelfPartition, port, PortType::message);
-    SIM_ASSERT(status == HvStatus::success);
+    return create_root_port(winhv, info, {PortType::message, from, connection, &client, 0});
 }
 
-void RootPartition::create_event_port(WinHv& winhv, PartitionId from, ConnectionId connection,
-                                      PortClient& client) {
-    const PortId port = next_port_++;
+HvStatus RootPartition::create_event_port(WinHv& winhv, PartitionId from, ConnectionId connection,
+                                          PortClient& client) {
     std::uint16_t flag = 0;
     while (flags_.contains(flag)) ++flag;
-    SIM_ASSERT(flag < kEventFlagsPerSint);
+    if (flag >= kEventFlagsPerSint) return HvStatus::insufficient_buffers;
     PortInfo info;
     info.type = static_cast<std::uint32_t>(PortType::event);
     info.target_sint = kEventSint;
     info.base_flag_number = flag;
     info.flag_count = 1;
-    HvStatus status = winhv.create_port(kSelfPartition, port, from, info);
-    SIM_ASSERT(status == HvStatus::success);
-    flags_[flag] = port;
-    ports_[port] = {PortType::event, from, connection, &client, flag};
-    status = winhv.connect_port(from, connection, kSelfPartition, port, PortType::event);
-    SIM_ASSERT(status == HvStatus::success);
+    const PortId port = next_port_;
+    const HvStatus status =
+        create_root_port(winhv, info, {PortType::event, from, connection, &client, flag});
+    if (status == HvStatus::success) flags_[flag] = port;
+    return status;
 }
 
 void RootPartition::delete_port(WinHv& winhv, PartitionId from, ConnectionId connection) {

@@ -21,8 +21,9 @@ class RootPartition;
 /// SINTs of the root partition. Intercept messages come at SINT 0 (TLFS 11.10).
 inline constexpr unsigned kInterceptSint = 0, kMessageSint = 2, kEventSint = 3;
 inline constexpr std::uint8_t kSintVectorBase = 0x30;  ///< + SINT
-/// Vectors of the root's own: the host's keyboard, and the first of devices.
-inline constexpr std::uint8_t kNoticeVector = 0x3f, kFirstRootDeviceVector = 0x40;
+/// Vectors of the root's own: its timer, the host's keyboard, and the first of devices.
+inline constexpr std::uint8_t kRootTimerVector = 0x3e, kNoticeVector = 0x3f,
+                              kFirstRootDeviceVector = 0x40;
 
 /// One root virtual processor: takes interrupts, empties its message slots and event flags.
 class RootVp final : public cpu::NativeProgram {
@@ -34,6 +35,9 @@ class RootVp final : public cpu::NativeProgram {
 
     WinHv& winhv() noexcept { return winhv_; }
     VpIndex index() const noexcept { return index_; }
+    /// The processor's timer (its synthetic timer 0): once, in `delay`, kRootTimerVector
+    /// interrupts. Within a step; a later call sets it anew.
+    void set_timer(sim::Duration delay);
     static constexpr std::uint64_t kPages = 5;  ///< taken from `pages` on
 
   private:
@@ -64,8 +68,10 @@ class PartitionClient {
 class PortClient {
   public:
     virtual ~PortClient() = default;
-    virtual void on_message(RootVp&, std::uint32_t, std::span<const std::uint8_t>) {}
-    virtual void on_signal(RootVp&, std::uint32_t) {}
+    /// `type`: of the message, as its sender chose it.
+    virtual void on_message(RootVp&, std::uint32_t connection, std::uint32_t type,
+                            std::span<const std::uint8_t> payload) {}
+    virtual void on_signal(RootVp&, std::uint32_t connection) {}
 };
 
 class RootPartition {
@@ -85,17 +91,18 @@ class RootPartition {
     void set_intercept_client(PartitionId partition, PartitionClient& client) {
         intercept_clients_[partition] = &client;
     }
-    /// Called at the interrupt of a device (vector of the root's own).
+    /// Called at the interrupt of a device or timer (vector of the root's own).
     void set_device_handler(std::uint8_t vector, std::function<void(RootVp&)> handler) {
         device_handlers_[vector] = std::move(handler);
     }
 
     /// A port of the root that `from` reaches by `connection`; messages or signals go to `client`
-    /// with that connection id.
-    void create_message_port(WinHv& winhv, PartitionId from, ConnectionId connection,
-                             PortClient& client);
-    void create_event_port(WinHv& winhv, PartitionId from, ConnectionId connection,
-                           PortClient& client);
+    /// with that connection id. Refused (nothing is made) where `from` has such a connection
+    /// already, or the root no event flag left.
+    HvStatus create_message_port(WinHv& winhv, PartitionId from, ConnectionId connection,
+                                 PortClient& client);
+    HvStatus create_event_port(WinHv& winhv, PartitionId from, ConnectionId connection,
+                               PortClient& client);
     void delete_port(WinHv& winhv, PartitionId from, ConnectionId connection);
 
     /// A port of `child`'s SINT that the root reaches; returns the root's connection id.
@@ -114,6 +121,7 @@ class RootPartition {
     void on_message(RootVp& vp, unsigned sint, const MessageSlot& message);
     void on_event(RootVp& vp, std::uint16_t flag);
     bool on_work(RootVp& vp);
+    HvStatus create_root_port(WinHv& winhv, const PortInfo& info, const Endpoint& endpoint);
 
     const sim::TimingProfile& timing_;
     RootMemory& memory_;

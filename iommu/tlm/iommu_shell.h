@@ -21,7 +21,10 @@ class IommuShell : public sc_core::sc_module {
   public:
     using InitiatorSocket = tlm::tlm_initiator_socket<>;
 
-    tlm_utils::multi_passthrough_target_socket<IommuShell> devices{"devices"};
+    /// None need be bound: a board may have no device that makes DMA.
+    tlm_utils::multi_passthrough_target_socket<IommuShell, 32, tlm::tlm_base_protocol_types, 0,
+                                               sc_core::SC_ZERO_OR_MORE_BOUND>
+        devices{"devices"};
     tlm_utils::simple_initiator_socket<IommuShell> memory{"memory"};
     /// The unit's register page; addresses count from its start.
     tlm_utils::simple_target_socket<IommuShell> registers{"registers"};

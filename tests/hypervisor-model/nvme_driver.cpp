@@ -463,18 +463,51 @@ TEST_CASE("nothing is taken before the start; a new start ends what is under way
 
 TEST_CASE("a controller that stopped is set up again") {
     Bench b;
-    CHECK(b.driver.check_controller());
+    CHECK(b.driver.watch());
     // Its completion queue is out of its reach: CSTS.CFS.
     b.driver.submit({1, DiskOperation::flush, false, {}, {}}, 1);
     b.memory.refused_page = sim::page_of(kDriverMemory + 0x4000);
     b.run();
     CHECK(b.over.empty());
     b.memory.refused_page = ~std::uint64_t{0};
-    CHECK(!b.driver.check_controller());
+    CHECK(!b.driver.watch());
+    CHECK(!b.driver.watch());  // the start goes on
     while (!b.driver.ready()) b.driver.continue_start();
     CHECK(b.over == decltype(b.over){{1, DiskStatus::not_ready}});
-    CHECK(b.driver.check_controller());
+    CHECK(b.driver.watch());
     CHECK(b.issue({1, DiskOperation::flush, false, {}, {}}) == DiskStatus::ok);
+    CHECK(b.statistic("root.nvme.stops") == 1);
+    CHECK(b.statistic("root.nvme.timeouts") == 0);
+}
+
+TEST_CASE("a lost interrupt is made good, a lost command ends with a new start") {
+    NvmeDriverConfig config = driver_config();
+    config.command_timeout = sim::kSecond;
+    NvmeConfig hardware = controller_config();
+    hardware.write_latency = 5 * sim::kSecond;
+    Bench b(config, hardware);
+    // The flush is done, but nobody tells the driver.
+    b.driver.submit({1, DiskOperation::flush, false, {}, {}}, 1);
+    b.core.charge(sim::kSecond - sim::kMillisecond);
+    CHECK(b.driver.watch());
+    CHECK(b.over.empty());
+    CHECK(b.statistic("root.nvme.timeouts") == 0);
+    b.core.charge(sim::kMillisecond);
+    CHECK(b.driver.watch());
+    CHECK(b.over == decltype(b.over){{1, DiskStatus::ok}});
+    CHECK(b.statistic("root.nvme.timeouts") == 1);
+    CHECK(b.statistic("root.nvme.starts") == 1);
+    b.answered = b.memory.messages.size();
+    // The write takes longer than the driver waits.
+    b.over.clear();
+    b.driver.submit(Bench::transfer(DiskOperation::write, 0, 1, {{kData, 512}}), 2);
+    b.core.charge(sim::kSecond);
+    CHECK(!b.driver.watch());
+    while (!b.driver.ready()) b.driver.continue_start();
+    CHECK(b.over == decltype(b.over){{2, DiskStatus::not_ready}});
+    CHECK(b.statistic("root.nvme.timeouts") == 2);
+    CHECK(b.statistic("root.nvme.starts") == 2);
+    CHECK(b.driver.watch());
 }
 
 TEST_CASE("what the user can mend") {
@@ -487,6 +520,7 @@ TEST_CASE("what the user can mend") {
     refuses([](NvmeDriverConfig& c) { c.queue_depth = 4097; });
     refuses([](NvmeDriverConfig& c) { c.bounce_pages = 0; });
     refuses([](NvmeDriverConfig& c) { c.poll_interval = 0; });
+    refuses([](NvmeDriverConfig& c) { c.command_timeout = 0; });
     refuses([](NvmeDriverConfig& c) { c.memory += 8; });
     refuses([](NvmeDriverConfig& c) { c.memory_size = NvmeDriver::memory_needed(c) - 1; });
     refuses([](NvmeDriverConfig& c) { c.vector = 17; });         // the controller has 17

@@ -143,7 +143,7 @@ bool NvmeDriver::issue_transfer(std::uint64_t id, Request& request) {
     TransferPart part =
         next_part(wish.segments, request.cursor, total - request.bytes_done, limits);
 
-    Slot slot{true, id, request.parts, request.cursor, part.length, kNoBounce};
+    Slot slot{true, id, request.parts, request.cursor, part.length, kNoBounce, 0};
     if (part.bounce) {
         slot.bounce = free_bounce();
         if (slot.bounce == bounce_used_.size()) return false;
@@ -172,7 +172,7 @@ bool NvmeDriver::issue_transfer(std::uint64_t id, Request& request) {
 bool NvmeDriver::issue_flush(std::uint64_t id, Request& request) {
     const std::uint32_t index = free_slot();
     if (index == slots_.size()) return false;
-    slots_[index] = Slot{true, id, request.parts, {}, 0, kNoBounce};
+    slots_[index] = Slot{true, id, request.parts, {}, 0, kNoBounce, 0};
     request.issued = true;
     issue(index, nvm_command(spec::NvmOpcode::flush, request.request.disk));
     return true;
@@ -203,7 +203,7 @@ bool NvmeDriver::issue_discard(std::uint64_t id, Request& request) {
     set_quad(command, 6, list_page(index));
     command.dword[10] = ranges - 1;
     command.dword[11] = 1u << 2;  // AD: deallocate
-    slots_[index] = Slot{true, id, request.parts, {}, 0, kNoBounce};
+    slots_[index] = Slot{true, id, request.parts, {}, 0, kNoBounce, 0};
     request.issued = request.extent == extents.size();
     issue(index, command);
     return true;
@@ -257,6 +257,7 @@ std::uint32_t NvmeDriver::free_bounce() const {
 
 /// The command of a filled slot, into the queue.
 void NvmeDriver::issue(std::uint32_t slot, spec::Command command) {
+    slots_[slot].issued = core_.now();
     Request& request = requests_.at(slots_[slot].request);
     ++request.parts;
     ++request.under_way;
@@ -270,19 +271,22 @@ void NvmeDriver::issue(std::uint32_t slot, spec::Command command) {
 
 void NvmeDriver::on_interrupt() {
     ++counts_.interrupts;
+    if (!take_completions()) ++counts_.empty_interrupts;
+}
+
+/// False: there was none.
+bool NvmeDriver::take_completions() {
     bool any = false;
     Completion completion;
     while (ready() && take(io_, completion)) {
         complete(completion);
         any = true;
     }
-    if (!any) {
-        ++counts_.empty_interrupts;
-        return;
-    }
+    if (!any) return false;
     ring_completion(1, io_);
     pump();
     deliver();
+    return true;
 }
 
 void NvmeDriver::complete(const Completion& completion) {
@@ -420,6 +424,8 @@ void NvmeDriver::collect(sim::StatisticsSink& sink) const {
     count("root.nvme.interrupts", counts_.interrupts, "interrupts taken");
     count("root.nvme.empty_interrupts", counts_.empty_interrupts,
           "interrupts without a completion");
+    count("root.nvme.stops", counts_.stops, "times that the controller had stopped by itself");
+    count("root.nvme.timeouts", counts_.timeouts, "times that a command was overdue");
     count("root.nvme.starts", counts_.starts, "times that the controller was set up");
 }
 

@@ -40,6 +40,7 @@ struct NvmeDriverConfig {
 
     // What the driver's work costs its processor, apart from register accesses.
     sim::Duration poll_interval = 10 * sim::kMicrosecond;  ///< while starting; not 0
+    sim::Duration command_timeout = 10 * sim::kSecond;     ///< then the controller has lost it
     sim::Duration command_cost = 0;                        ///< building one command
     sim::Duration completion_cost = 0;                     ///< one completion entry
     sim::Duration page_copy_cost = 0;                      ///< 4 KiB to or from a bounce buffer
@@ -72,9 +73,12 @@ class NvmeDriver final : public sim::StatisticsSource {
     void on_interrupt();
     /// Where the interrupt goes from now on.
     void set_interrupt(const InterruptMessage& message);
-    /// Looks whether the controller has stopped (CSTS.CFS); then all requests end with `not_ready`
-    /// until a new start(). For a watchdog: a stopped controller sends no interrupt.
-    bool check_controller();
+    /// For a watchdog, which calls it now and then while requests are outstanding. A controller
+    /// that has stopped (CSTS.CFS) sends no interrupt, and one that does not answer a command
+    /// within `command_timeout` has lost it, or its interrupt: then completions are looked for, and
+    /// if there is none the controller is set up anew, as it is after a stop, by start(). False: so
+    /// it is; continue_start() goes on.
+    bool watch();
 
     /// Requests that are not over.
     std::size_t outstanding() const noexcept { return requests_.size(); }
@@ -114,6 +118,7 @@ class NvmeDriver final : public sim::StatisticsSource {
         SegmentCursor at;          ///< where its data lies, for the copy out of a bounce buffer
         std::uint64_t length = 0;  ///< bytes
         std::uint32_t bounce = kNoBounce;
+        sim::Time issued = 0;
     };
     struct Queue {
         std::uint64_t submission = 0, completion = 0;
@@ -134,6 +139,7 @@ class NvmeDriver final : public sim::StatisticsSource {
         std::uint64_t requests = 0, refused = 0, commands = 0, failed_commands = 0;
         std::uint64_t interrupts = 0, empty_interrupts = 0, doorbells = 0;
         std::uint64_t bounced_bytes = 0, prp_lists = 0, waited = 0, starts = 0;
+        std::uint64_t stops = 0, timeouts = 0;
     };
     static constexpr std::uint32_t kNoBounce = ~std::uint32_t{0};
 
@@ -150,7 +156,9 @@ class NvmeDriver final : public sim::StatisticsSource {
     std::uint32_t free_slot() const;
     std::uint32_t free_bounce() const;
     void issue(std::uint32_t slot, devices::nvme::spec::Command command);
+    bool take_completions();
     void complete(const Completion& completion);
+    bool overdue() const;
     void fail(Request& request, std::uint32_t part, DiskStatus status);
     void finish_if_over(std::uint64_t id);
     void deliver();

@@ -69,6 +69,7 @@ NvmeDriver::NvmeDriver(const NvmeDriverConfig& config, CoreAccess& core,
     check_range("bounce_pages", config.bounce_pages, 1, kMostPages);
     check_range("vector", config.vector, 0, spec::kMostVectors - 1);
     check_range("poll_interval", config.poll_interval, 1, sim::kSecond);
+    check_range("command_timeout", config.command_timeout, 1, sim::kNever - 1);
     if (config.memory % kPageSize != 0 || config.memory_size < memory_needed(config))
         throw sim::ConfigError(
             fmt::format("disk driver: {} bytes of memory at {:#x}", config.memory_size,
@@ -340,9 +341,22 @@ void NvmeDriver::set_interrupt(const InterruptMessage& message) {
     write_register(entry + 12, 4, 0);
 }
 
-bool NvmeDriver::check_controller() {
+bool NvmeDriver::overdue() const {
+    return std::any_of(slots_.begin(), slots_.end(), [this](const Slot& slot) {
+        return slot.used && core_.now() - slot.issued >= config_.command_timeout;
+    });
+}
+
+bool NvmeDriver::watch() {
     if (!ready()) return false;
-    if (!spec::Csts::CFS::test(read_register(spec::kCsts, 4))) return true;
+    if (spec::Csts::CFS::test(read_register(spec::kCsts, 4))) {
+        ++counts_.stops;
+    } else {
+        if (!overdue()) return true;
+        ++counts_.timeouts;
+        take_completions();
+        if (!overdue()) return true;
+    }
     start();
     return false;
 }
