@@ -203,6 +203,10 @@ bool Guest::intercepts(const Action& action) noexcept {
     return false;
 }
 
+std::uint64_t Guest::displacement(const Action& action) const {
+    return action.decoded != nullptr ? operand_displacement(*action.decoded, core_.rip()) : 0;
+}
+
 /// Exit reason and qualification (SDM 3C 28.2.1).
 std::uint64_t Guest::qualification(const Action& action, std::uint32_t& reason) {
     const auto is = [&reason](ExitReason value) { reason = static_cast<std::uint32_t>(value); };
@@ -289,10 +293,10 @@ std::uint64_t Guest::qualification(const Action& action, std::uint32_t& reason) 
             return 0;
         case ActionKind::gdtr_idtr_access:
             is(ExitReason::gdtr_idtr_access);
-            return 0;
+            return displacement(action);
         case ActionKind::ldtr_tr_access:
             is(ExitReason::ldtr_tr_access);
-            return 0;
+            return displacement(action);
         case ActionKind::io:  // table 28-5
             is(ExitReason::io_instruction);
             return (action.io.size - 1u) | (action.io.in ? 1u << 3 : 0) |
@@ -325,7 +329,7 @@ std::uint64_t Guest::qualification(const Action& action, std::uint32_t& reason) 
                        : action.fault->information;
         case ActionKind::vmx_instruction:
             reason = static_cast<std::uint32_t>(vmx_instruction_reason(action.opcode));
-            return action.linear;
+            return displacement(action);
         default:
             SIM_ASSERT(false && "this action never exits");
             return 0;
@@ -379,6 +383,13 @@ bool Guest::exit(const Action& action, const Event* vectoring) {
     set_raw(Field::EXIT_REASON, reason);
     set_raw(Field::EXIT_QUALIFICATION, qualifier);
     set_raw(Field::EXIT_INSTRUCTION_LENGTH, action.instruction_length);
+    if (action.decoded != nullptr) {
+        const std::uint32_t cs = core_.segment(SegmentName::cs).access_rights;
+        set_raw(Field::EXIT_INSTRUCTION_INFO,
+                instruction_information(action, (core_.efer() & efer::kLMA) && ar::L::test(cs)));
+        if (action.kind == ActionKind::io)
+            set_raw(Field::GUEST_LINEAR_ADDRESS, action.linear);
+    }
     std::uint32_t info = 0;
     if (action.kind == ActionKind::exception) {
         info = interruption_info(action.event);

@@ -133,9 +133,8 @@ class Guest final : public GuestMode {
     bool intercepts_exception(const Event& event) const;
     bool intercepts_cr(const Action& action) const;
     bool exits_pause_loop() noexcept;
+    std::uint64_t displacement(const Action& action) const;
     std::uint64_t qualification(const Action& action, std::uint32_t& reason);
-    void write_interruption(const Event& event, bool acknowledge);
-    void write_instruction_info(const Action& action);
     sim::Duration exit_cost(const Action& action) const;
 
     Region region_;
@@ -179,6 +178,9 @@ class Guest final : public GuestMode {
 bool check_controls(const Guest& guest, EntryFailure& failure);
 bool check_host_state(const Guest& guest, EntryFailure& failure);
 bool check_guest_state(const Guest& guest, EntryFailure& failure);
+/// What an exit by an instruction with operands records beside its length.
+std::uint64_t operand_displacement(const Instruction& in, std::uint64_t rip);
+std::uint32_t instruction_information(const Action& action, bool long64);
 /// An EPTP that VM entry and INVEPT accept (SDM 3C 27.2.1.1).
 bool is_valid_eptp(std::uint64_t eptp) noexcept;
 /// The rules that are about event injection alone; notes a failure in `result`.
