@@ -248,6 +248,10 @@ constexpr std::array kRows{
         context_write_address<m::kFsBase>),
     row(m::kTscAux, 1, "IA32_TSC_AUX", 0xffff'ffff'0000'0000, context_read<m::kTscAux>,
         context_write<m::kTscAux>),
+    // DEVIATION: there is no virtual performance monitoring unit. These eight exist on every AMD
+    // processor (APM 2 13.2.2), whatever CPUID says; here they read as zero and count nothing.
+    row(m::kPerfEvtSel0, 8, "PERF_EVT_SEL", 0, amd_read<read_constant<0>>,
+        amd_write<write_ignored>),
     row(m::kSyscfg, 1, "SYSCFG", 0, amd_read<read_member<&VpMsrState::syscfg>>,
         amd_write<write_member<&VpMsrState::syscfg>>),
     row(m::kHwcr, 1, "HWCR", 0, amd_read<read_member<&VpMsrState::hwcr>>,

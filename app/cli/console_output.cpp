@@ -18,7 +18,7 @@ ConsoleOutput::ConsoleOutput(const Scenario& scenario, std::ostream& out, bool q
     : out_(out), flush_bytes_(flush_bytes) {
     if (scenario.boot) add(scenario.boot->console, "host", quiet, scenario.where("boot.console"));
     for (std::size_t i = 0; i < scenario.vms.size(); ++i)
-        add(scenario.vms[i].console, scenario.vms[i].name, quiet,
+        add(scenario.vms[i].boot.console, scenario.vms[i].name, quiet,
             scenario.where(fmt::format("vm[{}].console", i)));
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "app/machine/boot_files.h"
 #include "hypervisor-model/partition.h"
 
 namespace hvsim::app {
@@ -11,18 +12,15 @@ namespace {
 
 hv::stack::VmDescription describe(const Scenario& scenario, std::size_t index) {
     const VmConfig& config = scenario.vms.at(index);
-    const std::string path = fmt::format("vm[{}].", index);
+    const std::string path = fmt::format("vm[{}]", index);
     hv::stack::VmDescription description;
     description.name = config.name;
     description.processors = config.processors;
     description.ram = config.ram;
-    description.kernel = read_file(scenario, path + "kernel", config.kernel);
-    if (!config.initramfs.empty())
-        description.initramfs = read_file(scenario, path + "initramfs", config.initramfs);
-    description.kernel_name = config.kernel.string();
-    description.initramfs_name = config.initramfs.string();
-    description.command_line = config.command_line;
-    description.where = scenario.where(path + "ram");
+    description.boot = read_boot_files(scenario, config.boot, path);
+    for (const TestDeviceConfig& device : config.test_devices)
+        description.test_devices.push_back(device.kind);
+    description.where = scenario.where(path + ".ram");
     description.date = scenario.host.date;
     return description;
 }
@@ -54,9 +52,10 @@ Vm::Vm(Board& board, hv::HypervisorHost& host, hv::stack::RootPartition& root,
 
 Vm::~Vm() = default;
 
-void Vm::end(MachineEnd how, sim::Time now, std::string detail) {
+void Vm::end(MachineEnd how, sim::Time now, std::string detail,
+             std::optional<std::uint32_t> exit_code) {
     if (ended()) return;
-    outcome_ = {how, now, std::move(detail)};
+    outcome_ = {how, now, std::move(detail), exit_code};
     board_.recorder.record(sim::EventKind::kPowerState, now, {}, static_cast<std::uint64_t>(how),
                            index_);
     on_end_();
@@ -67,14 +66,20 @@ void Vm::add_device_page(hv::PartitionId partition, std::uint64_t gpa,
     host_.add_mmio_window(partition, gpa, handler);
 }
 
+void Vm::set_open_bus(hv::PartitionId partition, cpu::engine::MmioHandler& handler) {
+    host_.set_open_bus(partition, handler);
+}
+
 void Vm::vm_starting(hv::stack::RootVp& vp, hv::PartitionId) { bus_->start(vp); }
 
-void Vm::vm_ended(hv::stack::VmEnd how, sim::Time now, const std::string& detail) {
+void Vm::vm_ended(hv::stack::VmEnd how, sim::Time now, const std::string& detail,
+                  std::optional<std::uint32_t> exit_code) {
     switch (how) {
         case hv::stack::VmEnd::running: return;
         case hv::stack::VmEnd::poweroff: return end(MachineEnd::poweroff, now, detail);
         case hv::stack::VmEnd::reset: return end(MachineEnd::reboot, now, detail);
         case hv::stack::VmEnd::triple_fault: return end(MachineEnd::triple_fault, now, detail);
+        case hv::stack::VmEnd::exit: return end(MachineEnd::exit, now, detail, exit_code);
     }
 }
 
@@ -96,11 +101,14 @@ const EventConfig* Vm::next_event() const {
     return nullptr;
 }
 
-void Vm::take_events(sim::Time now) {
+/// Whether there was one.
+bool Vm::take_events(sim::Time now) {
+    bool taken = false;
     for (const EventConfig* event = next_event(); event != nullptr && event->at <= now;
          event = next_event()) {
         const auto number = static_cast<std::size_t>(event - board_.scenario.events.data());
         next_event_ = number + 1;
+        taken = true;
         const auto lun = static_cast<std::uint8_t>(event->lun);
         if (event->action == EventAction::remove_disk) {
             bus_->request_remove(lun);
@@ -113,6 +121,7 @@ void Vm::take_events(sim::Time now) {
             if (configured[i].lun == event->lun) disk = disks_.namespace_of(index_, i);
         bus_->request_add({disk, lun, event->writable == DiskAccess::read_only});
     }
+    return taken;
 }
 
 sim::Time Vm::next_deadline() const noexcept {
@@ -128,10 +137,13 @@ sim::Time Vm::next_deadline() const noexcept {
 
 void Vm::advance_to(sim::Time now) {
     asked_ = now;
-    take_events(now);
+    bool work = take_events(now) || worker_->next_deadline() <= now;
     if (board_.options.input != nullptr)
-        while (const auto byte = board_.options.input->next(index_, now)) worker_->type(*byte);
-    notify_root(now);
+        while (const auto byte = board_.options.input->next(index_, now)) {
+            worker_->type(*byte);
+            work = true;
+        }
+    if (work) notify_root(now);
 }
 
 }  // namespace hvsim::app

@@ -20,7 +20,8 @@ class Vm final : public hv::stack::WorkerServices, public sim::Clocked {
 
     bool ended() const noexcept { return outcome_.end != MachineEnd::running; }
     const MachineOutcome& outcome() const noexcept { return outcome_; }
-    void end(MachineEnd how, sim::Time now, std::string detail);
+    void end(MachineEnd how, sim::Time now, std::string detail,
+             std::optional<std::uint32_t> exit_code = std::nullopt);
     hv::stack::WorkerProcess& worker() noexcept { return *worker_; }
     void collect(sim::StatisticsSink& sink) const { bus_->collect(sink); }
     hv::PartitionId partition() const noexcept { return worker_->partition(); }
@@ -29,10 +30,12 @@ class Vm final : public hv::stack::WorkerServices, public sim::Clocked {
     // hv::stack::WorkerServices
     void add_device_page(hv::PartitionId partition, std::uint64_t gpa,
                          cpu::engine::MmioHandler& handler) override;
+    void set_open_bus(hv::PartitionId partition, cpu::engine::MmioHandler& handler) override;
     void vm_starting(hv::stack::RootVp& vp, hv::PartitionId partition) override;
-    void vm_ended(hv::stack::VmEnd end, sim::Time now, const std::string& detail) override;
+    void vm_ended(hv::stack::VmEnd end, sim::Time now, const std::string& detail,
+                  std::optional<std::uint32_t> exit_code) override;
     void notify_root(sim::Time now) override;
-    void take_events(sim::Time now);
+    bool take_events(sim::Time now);
     const EventConfig* next_event() const;
     // sim::Clocked: the outside world's events, keyboard input and deadlines of the emulated devices
     sim::Time next_deadline() const noexcept override;

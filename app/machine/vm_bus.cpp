@@ -80,7 +80,8 @@ bool VmBus::on_work(hv::stack::RootVp&) {
     return true;
 }
 
-void VmBus::on_message(hv::stack::RootVp&, std::uint32_t, std::span<const std::uint8_t> payload) {
+void VmBus::on_message(hv::stack::RootVp&, std::uint32_t, std::uint32_t,
+                       std::span<const std::uint8_t> payload) {
     server_->on_message(now(), payload);
 }
 
@@ -128,11 +129,15 @@ bool VmBus::signal_event(std::uint32_t vp, std::uint16_t flag) {
 }
 
 void VmBus::create_message_connection(std::uint32_t connection_id) {
-    root_.create_message_port(winhv(), worker_.partition(), connection_id, *this);
+    const hv::HvStatus status =
+        root_.create_message_port(winhv(), worker_.partition(), connection_id, *this);
+    SIM_ASSERT(status == hv::HvStatus::success);
 }
 void VmBus::delete_message_connection(std::uint32_t) {}
 void VmBus::create_event_connection(std::uint32_t connection_id) {
-    root_.create_event_port(winhv(), worker_.partition(), connection_id, *this);
+    const hv::HvStatus status =
+        root_.create_event_port(winhv(), worker_.partition(), connection_id, *this);
+    SIM_ASSERT(status == hv::HvStatus::success);
 }
 void VmBus::delete_event_connection(std::uint32_t connection_id) {
     if (!closing_) root_.delete_port(winhv(), worker_.partition(), connection_id);

@@ -42,7 +42,7 @@ class VmBus final : public hv::stack::PartitionClient,
 
   private:
     // hv::stack::PortClient
-    void on_message(hv::stack::RootVp& vp, std::uint32_t connection,
+    void on_message(hv::stack::RootVp& vp, std::uint32_t connection, std::uint32_t type,
                     std::span<const std::uint8_t> payload) override;
     void on_signal(hv::stack::RootVp& vp, std::uint32_t connection) override;
     // vmbus::GuestMemory

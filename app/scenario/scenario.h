@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "devices/firmware/boot_image.h"
+#include "devices/testing/test_board.h"
 #include "sim/error.h"
 #include "sim/time.h"
 #include "sim/timing.h"
@@ -22,9 +24,9 @@ enum class DiskAccess : std::uint8_t { overlay, in_place, read_only };
 enum class EventAction : std::uint8_t { remove_disk, add_disk };
 /// How a run is meant to end. `console`: as soon as every expected pattern was seen.
 enum class ExpectedEnd : std::uint8_t { poweroff, reboot, crash, halt, console, exit };
-enum class BootProtocol : std::uint8_t { automatic, linux_kernel, multiboot, pvh, flat };
-enum class FlatMode : std::uint8_t { real, protected_mode, long_mode };
-enum class TestDeviceKind : std::uint8_t { debug_exit, testdev, fw_cfg, hyperv_testdev };
+using devices::TestDeviceKind;
+using devices::firmware::BootProtocol;
+using FlatMode = devices::firmware::StartMode;
 
 struct IommuConfig {
     bool enabled = false;
@@ -81,18 +83,6 @@ struct VmbusConfig {
     std::uint32_t max_version = 0;  ///< major << 16 | minor
 };
 
-struct VmConfig {
-    std::string name;
-    std::uint32_t processors = 0;
-    std::uint64_t ram = 0;  ///< bytes
-    std::filesystem::path kernel;
-    std::filesystem::path initramfs;  ///< empty = none
-    std::string command_line;
-    std::string console;  ///< "stdout", "none" or "file:PATH" (PATH made relative to the scenario)
-    VmbusConfig vmbus;
-    std::vector<DiskConfig> disks;
-};
-
 /// Where and how a flat binary starts.
 struct FlatBootConfig {
     FlatMode mode = FlatMode::real;
@@ -101,14 +91,14 @@ struct FlatBootConfig {
     std::vector<std::string> registers;  ///< "rax=1"
 };
 
-/// What the bare machine boots when there is no hypervisor.
+/// What a machine boots: the bare one by [boot], a virtual one by its [[vm]].
 struct BootConfig {
     std::filesystem::path kernel;
     BootProtocol protocol = BootProtocol::automatic;
-    std::filesystem::path initramfs;
+    std::filesystem::path initramfs;  ///< empty = none
     std::vector<std::string> modules;         ///< "FILE WORDS", as written
     std::optional<std::string> command_line;  ///< nothing: by protocol
-    std::string console;
+    std::string console;  ///< "stdout", "none" or "file:PATH" (PATH made relative to the scenario)
     FlatBootConfig flat;
 };
 
@@ -123,6 +113,16 @@ inline std::string module_words(const std::string& module) {
 
 struct TestDeviceConfig {
     TestDeviceKind kind = TestDeviceKind::debug_exit;
+};
+
+struct VmConfig {
+    std::string name;
+    std::uint32_t processors = 0;
+    std::uint64_t ram = 0;  ///< bytes
+    BootConfig boot;
+    VmbusConfig vmbus;
+    std::vector<DiskConfig> disks;
+    std::vector<TestDeviceConfig> test_devices;
 };
 
 /// Text typed on a console once a pattern was seen.

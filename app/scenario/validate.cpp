@@ -53,8 +53,7 @@ class Validator {
     void run() const {
         check_shape();
         check_features();
-        check_boot();
-        check_test_devices();
+        check_host();
         check_vms();
         check_memory();
         check_inputs();
@@ -113,47 +112,54 @@ class Validator {
              fmt::format("expected \"stdout\", \"none\" or \"file:PATH\", found \"{}\"", sink));
     }
 
-    void check_boot() const {
-        if (!scenario_.boot) return;
-        check_file("boot.kernel", scenario_.boot->kernel);
-        check_file("boot.initramfs", scenario_.boot->initramfs);
-        check_sink("boot.console", scenario_.boot->console);
-        check_boot_files();
-        const FlatBootConfig& flat = scenario_.boot->flat;
-        for (std::size_t i = 0; i < flat.registers.size(); ++i)
-            if (!devices::firmware::parse_register(flat.registers[i]))
-                fail(fmt::format("boot.flat.registers[{}]", i),
+    /// What a machine boots; `path` is its table, "boot" or "vm[0]".
+    void check_boot(const BootConfig& boot, const std::string& path) const {
+        check_file(path + ".kernel", boot.kernel);
+        check_file(path + ".initramfs", boot.initramfs);
+        check_sink(path + ".console", boot.console);
+        check_boot_files(boot, path);
+        for (std::size_t i = 0; i < boot.flat.registers.size(); ++i)
+            if (!devices::firmware::parse_register(boot.flat.registers[i]))
+                fail(fmt::format("{}.flat.registers[{}]", path, i),
                      fmt::format("expected \"NAME=VALUE\" with one of the 16 general registers, "
                                  "found \"{}\"",
-                                 flat.registers[i]));
+                                 boot.flat.registers[i]));
     }
 
     /// Which files go with which protocol; what "auto" turns out to be is known only when it boots.
-    void check_boot_files() const {
-        const BootConfig& boot = *scenario_.boot;
+    void check_boot_files(const BootConfig& boot, const std::string& path) const {
         for (std::size_t i = 0; i < boot.modules.size(); ++i)
-            check_file(fmt::format("boot.modules[{}]", i), module_file(boot.modules[i]));
+            check_file(fmt::format("{}.modules[{}]", path, i), module_file(boot.modules[i]));
         const bool flat = boot.protocol == BootProtocol::flat;
         const bool is_linux = boot.protocol == BootProtocol::linux_kernel;
         if (!boot.modules.empty() && (flat || is_linux))
-            fail("boot.modules", fmt::format("{} takes no modules", flat ? "flat" : "linux"),
+            fail(path + ".modules", fmt::format("{} takes no modules", flat ? "flat" : "linux"),
                  flat ? "append them to the file" : "give an initramfs");
         if (!boot.initramfs.empty() && (flat || boot.protocol == BootProtocol::multiboot))
-            fail("boot.initramfs", "only linux and pvh take an initramfs", "give it as a module");
+            fail(path + ".initramfs", "only linux and pvh take an initramfs", "give it as a module");
         if (boot.command_line && flat)
-            fail("boot.command_line", "a flat binary has no command line", "use the registers");
-        if (!flat && scenario_.locations.contains("boot.flat"))
-            fail("boot.flat", "is for boot.protocol = \"flat\" only");
+            fail(path + ".command_line", "a flat binary has no command line", "use the registers");
+        if (!flat && scenario_.locations.contains(path + ".flat"))
+            fail(path + ".flat", "is for protocol = \"flat\" only");
     }
 
-    void check_test_devices() const {
+    void check_test_devices(const std::vector<TestDeviceConfig>& devices,
+                            const std::string& prefix) const {
         std::set<TestDeviceKind> kinds;
-        for (std::size_t i = 0; i < scenario_.test_devices.size(); ++i) {
-            const std::string path = fmt::format("test_device[{}]", i);
-            if (!scenario_.boot) fail(path, "only a bare machine has test devices");
-            if (!kinds.insert(scenario_.test_devices[i].kind).second)
-                fail(path + ".kind", "there is already one of this kind");
+        for (std::size_t i = 0; i < devices.size(); ++i) {
+            const std::string path = fmt::format("{}test_device[{}].kind", prefix, i);
+            const TestDeviceKind kind = devices[i].kind;
+            if (!kinds.insert(kind).second) fail(path, "there is already one of this kind");
+            if (!scenario_.boot && (kind == TestDeviceKind::pic || kind == TestDeviceKind::edu))
+                fail(path, "a virtual machine has no device of this kind");
         }
+    }
+
+    void check_host() const {
+        if (scenario_.boot) check_boot(*scenario_.boot, "boot");
+        if (!scenario_.boot && !scenario_.test_devices.empty())
+            fail("test_device[0]", "is for a bare machine only", "write [[vm.test_device]]");
+        check_test_devices(scenario_.test_devices, "");
     }
 
     void check_vms() const {
@@ -168,9 +174,8 @@ class Validator {
                                  kNameLength, vm.name));
             if (!names.insert(vm.name).second)
                 fail(path + ".name", fmt::format("another VM is called \"{}\"", vm.name));
-            check_file(path + ".kernel", vm.kernel);
-            check_file(path + ".initramfs", vm.initramfs);
-            check_sink(path + ".console", vm.console);
+            check_boot(vm.boot, path);
+            check_test_devices(vm.test_devices, path + ".");
             check_disks(vm, path, in_place);
         }
     }
@@ -268,38 +273,48 @@ class Validator {
             check_statistic(fmt::format("expect.statistics[{}]", i), expect.statistics[i]);
         if (expect.exit_code && expect.end != ExpectedEnd::exit)
             fail("expect.exit_code", "needs the end \"exit\"", "remove expect.end");
-        if (expect.end == ExpectedEnd::exit &&
-            std::none_of(scenario_.test_devices.begin(), scenario_.test_devices.end(),
-                         [](const TestDeviceConfig& device) {
-                             return device.kind == TestDeviceKind::debug_exit;
-                         }))
+        if (expect.end == ExpectedEnd::exit && !can_exit())
             fail(expect.exit_code ? "expect.exit_code" : "expect.end",
-                 "there is no device to exit by", "add a [[test_device]] of kind \"debug-exit\"");
+                 "there is no device to exit by",
+                 scenario_.boot ? "add a [[test_device]] of kind \"debug-exit\""
+                                : "add a [[vm.test_device]] of kind \"debug-exit\" to each VM");
         if (expect.end == ExpectedEnd::console && expect.console.empty())
             fail("expect.end", "\"console\" needs patterns to wait for", "give expect.console");
+    }
+
+    static bool has_exit(const std::vector<TestDeviceConfig>& devices) {
+        return std::any_of(devices.begin(), devices.end(), [](const TestDeviceConfig& device) {
+            return device.kind == TestDeviceKind::debug_exit;
+        });
+    }
+    bool can_exit() const {
+        if (scenario_.boot) return has_exit(scenario_.test_devices);
+        return std::all_of(scenario_.vms.begin(), scenario_.vms.end(),
+                           [](const VmConfig& vm) { return has_exit(vm.test_devices); });
     }
 
     const Scenario& scenario_;
     bool check_files_;
 };
 
+/// What a machine boots, relative to the scenario's folder.
+void resolve(BootConfig& boot, const fs::path& folder) {
+    resolve(boot.kernel, folder);
+    resolve(boot.initramfs, folder);
+    resolve_sink(boot.console, folder);
+    for (std::string& module : boot.modules) resolve_module(module, folder);
+}
+
 }  // namespace
 
 void complete(Scenario& scenario) {
     const fs::path folder = scenario.file.parent_path();
-    if (scenario.boot) {
-        resolve(scenario.boot->kernel, folder);
-        resolve(scenario.boot->initramfs, folder);
-        resolve_sink(scenario.boot->console, folder);
-        for (std::string& module : scenario.boot->modules) resolve_module(module, folder);
-    }
+    if (scenario.boot) resolve(*scenario.boot, folder);
     if (scenario.expect.exit_code && !scenario.locations.contains("expect.end"))
         scenario.expect.end = ExpectedEnd::exit;
     for (std::size_t i = 0; i < scenario.vms.size(); ++i) {
         VmConfig& vm = scenario.vms[i];
-        resolve(vm.kernel, folder);
-        resolve(vm.initramfs, folder);
-        resolve_sink(vm.console, folder);
+        resolve(vm.boot, folder);
         for (std::size_t j = 0; j < vm.disks.size(); ++j) {
             resolve(vm.disks[j].image, folder);
             if (!scenario.locations.contains(fmt::format("vm[{}].disk[{}].lun", i, j)))

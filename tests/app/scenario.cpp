@@ -57,10 +57,10 @@ TEST_CASE("the defaults of a small scenario") {
     CHECK(scenario.hypervisor->direct_timers);
     CHECK(scenario.hypervisor->scheduler_slice == 10 * sim::kMillisecond);
     REQUIRE(scenario.vms.size() == 1);
-    CHECK(scenario.vms[0].kernel == "folder/vmlinuz");
+    CHECK(scenario.vms[0].boot.kernel == "folder/vmlinuz");
     CHECK(scenario.vms[0].ram == 512 * kMiB);
     CHECK(scenario.vms[0].vmbus.max_version == 0x50003);
-    CHECK(scenario.vms[0].console == "stdout");
+    CHECK(scenario.vms[0].boot.console == "stdout");
     CHECK(scenario.expect.end == ExpectedEnd::poweroff);
     CHECK(scenario.expect.deadline == 60 * sim::kSecond);
     CHECK(scenario.timing_profile == "intel-skylake-sp");
@@ -142,9 +142,9 @@ root.page = { value = 5, unit = "us", source = "measured" }
     CHECK(!scenario.host.iommu.enabled);
     CHECK(!scenario.hypervisor->eoi_assist);
     REQUIRE(scenario.vms.size() == 2);
-    CHECK(scenario.vms[0].kernel == "/boot/vmlinuz");
-    CHECK(scenario.vms[0].initramfs == "i.gz");
-    CHECK(scenario.vms[0].console == "file:folder/out/one.log");
+    CHECK(scenario.vms[0].boot.kernel == "/boot/vmlinuz");
+    CHECK(scenario.vms[0].boot.initramfs == "i.gz");
+    CHECK(scenario.vms[0].boot.console == "file:folder/out/one.log");
     CHECK(scenario.vms[0].vmbus.max_version == 0x40001);
     REQUIRE(scenario.vms[0].disks.size() == 2);
     CHECK(scenario.vms[0].disks[0].format == DiskFormat::vhd);
