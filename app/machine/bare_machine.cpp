@@ -138,6 +138,11 @@ void BareMachine::collect(RunOutcome& outcome) const {
         outcome.greatest_overshoot =
             std::max(outcome.greatest_overshoot, core->counters().greatest_overshoot);
     }
+    analysis::StatisticsList list;
+    if (board_.iommu) board_.iommu->collect(list);
+    board_.memory_bus.collect(list);
+    board_.io_bus.collect(list);
+    outcome.statistics = std::move(list.items);
 }
 
 }  // namespace hvsim::app
