@@ -14,7 +14,7 @@
 namespace hvsim::cpu::svm::test {
 
 /// Keeps what is set; counts what a VMRUN should do only when it has to.
-class RegisterFile final : public ExecutionCore {
+class RegisterFile : public ExecutionCore {
   public:
     explicit RegisterFile(sim::Ram& ram) : ram_(ram) {}
 
@@ -29,7 +29,9 @@ class RegisterFile final : public ExecutionCore {
     void set_guest_mode(GuestMode* mode) noexcept override { guest_mode = mode; }
     void inject(const Event& event) override { injected.push_back(event); }
     bool has_injection() const noexcept override { return !injected.empty(); }
-    const Event& injection() const noexcept override { return injected.back(); }
+    const Event& injection() const noexcept override {
+        return injected.empty() ? none_ : injected.back();
+    }
     void cancel_injection() noexcept override { injected.clear(); }
     void assist(std::uint64_t, engine::MmioHandler&) override {}
     void invalidate_nested() override { ++nested_flushes; }
@@ -122,6 +124,7 @@ class RegisterFile final : public ExecutionCore {
     std::vector<std::pair<std::uint32_t, std::uint64_t>> msrs;
 
   private:
+    const Event none_;
     sim::Ram& ram_;
     sim::Recorder recorder_;
     sim::Subject subject_;
