@@ -91,7 +91,7 @@ prepare:
     mov rax, cr0
     mov [VMCB + 0x558], rax
     mov qword ptr [VMCB + 0x560], 0x400
-    mov qword ptr [VMCB + 0x568], 0xffff0ff0
+    mov dword ptr [VMCB + 0x568], 0xffff0ff0
     mov qword ptr [VMCB + 0x570], 2
     mov [VMCB + 0x578], r12
     mov qword ptr [VMCB + 0x5d8], GUEST_STACK
@@ -160,11 +160,12 @@ guest_cpuid:
 interrupt_flag:
     lea r12, [rip + quiet_guest]
     call prepare
-    mov dword ptr [LOCAL_APIC + 0xf0], 0x1ff
+    mov ebp, LOCAL_APIC
+    mov dword ptr [rbp + 0xf0], 0x1ff
     clgi
     sti
-    mov dword ptr [LOCAL_APIC + 0x310], 0
-    mov dword ptr [LOCAL_APIC + 0x300], 0x40030 // to itself, vector 0x30
+    mov dword ptr [rbp + 0x310], 0
+    mov dword ptr [rbp + 0x300], 0x40030 // to itself, vector 0x30
     nop
     nop
     mov rax, [LOG]
@@ -183,7 +184,7 @@ interrupt_flag:
 after_stgi:
     mov rax, [LOG]
     RESULT 4, rax
-    mov dword ptr [LOCAL_APIC + 0xb0], 0
+    mov dword ptr [rbp + 0xb0], 0
     // A virtual interrupt of vector 0x31 once the guest sets IF, then VMMCALL.
     cli
     movabs rax, 0x31010f0100
