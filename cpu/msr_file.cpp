@@ -11,6 +11,9 @@ constexpr std::uint64_t kMtrrCapValue = 10 | 1u << 8 | 1u << 10;  // ten variabl
 constexpr std::uint64_t kDebugCtlValid = 1u << 0 | 1u << 1;  // LBR, BTF
 constexpr std::uint64_t kVmCrLock = 1u << 3, kVmCrSvmDisable = 1u << 4;
 
+// PerfEvtSel0 to 3, PerfCtr0 to 3: on every AMD64 processor (APM 2 13.2.1).
+constexpr std::uint32_t kPerfFirst = 0xc0010000;
+
 constexpr bool is_mtrr_type(std::uint64_t type) noexcept {
     return type == 0 || type == 1 || (type >= 4 && type <= 6);
 }
@@ -69,6 +72,10 @@ bool MsrFile::read(std::uint32_t number, std::uint64_t& value) const noexcept {
             return vmx::capability_msr(number, value);
         return false;
     }
+    if (number >= kPerfFirst && number < kPerfFirst + perf_counters_.size()) {
+        value = perf_counters_[number - kPerfFirst];
+        return true;
+    }
     switch (number) {
         case msr::kAmdHwcr: value = hwcr_; return true;
         case msr::kAmdSysCfg: value = syscfg_; return true;
@@ -103,6 +110,11 @@ bool MsrFile::write_mtrr(std::uint32_t number, std::uint64_t value) noexcept {
 }
 
 bool MsrFile::write_amd(std::uint32_t number, std::uint64_t value) noexcept {
+    // DEVIATION: performance counters keep what is written and count nothing.
+    if (number >= kPerfFirst && number < kPerfFirst + perf_counters_.size()) {
+        perf_counters_[number - kPerfFirst] = value;
+        return true;
+    }
     switch (number) {
         case msr::kAmdHwcr: hwcr_ = value; return true;
         case msr::kAmdSysCfg: syscfg_ = value; return true;

@@ -69,6 +69,7 @@ class MsrFile {
     std::array<std::uint64_t, 20> mtrr_variable_{};
     std::array<std::uint64_t, 11> mtrr_fixed_{};
     std::uint64_t mcg_status_ = 0, spec_ctrl_ = 0;
+    std::array<std::uint64_t, 8> perf_counters_{};  ///< AMD: four selectors, four counters
     std::uint64_t vm_cr_ = 0, vm_hsave_pa_ = 0, hwcr_ = 0, syscfg_ = 0, nb_cfg_ = 0, de_cfg_ = 0;
 };
 
