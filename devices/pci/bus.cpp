@@ -39,8 +39,10 @@ Function* ConfigPorts::selected() const {
                    static_cast<DeviceFunction>(address_ >> 8));
 }
 
+// DEVIATION: bits 1:0 of the address are no zeros but choose a byte, as the data port's number
+// does: programs made on emulated host bridges write them.
 std::size_t ConfigPorts::register_of(std::uint64_t offset) const {
-    return (address_ & 0xfc) | (offset & 3);
+    return (address_ & 0xff) | (offset & 3);
 }
 
 std::uint64_t ConfigPorts::read_register(std::uint64_t offset, unsigned size, sim::Time& now) {

@@ -5,11 +5,17 @@
 #include "sim/error.h"
 
 namespace hvsim::devices::pci {
+namespace {
+
+constexpr std::uint16_t kCommandWritable =
+    kCommandMemory | kCommandMaster | kCommandInterruptDisable;
+
+}  // namespace
 
 Function::Function(const Identity& identity) {
     define(kVendor, 2, identity.vendor, 0);
     define(kDevice, 2, identity.device, 0);
-    define(kCommand, 2, 0, kCommandMemory | kCommandMaster | kCommandInterruptDisable);
+    define(kCommand, 2, 0, kCommandWritable);
     define(kRevision, 1, identity.revision, 0);
     define(kClass, 1, identity.class_code & 0xff, 0);
     define(kClass + 1, 2, identity.class_code >> 8, 0);
@@ -60,6 +66,8 @@ std::optional<std::uint64_t> Function::memory_base() const {
 void Function::assign(std::uint32_t memory_base, std::uint8_t interrupt_line) {
     if (bar_size_ != 0) define(kBar0, 4, memory_base, ~(bar_size_ - 1));
     define(kInterruptLine, 1, interrupt_line, 0xff);
+    if (bar_size_ != 0)
+        define(kCommand, 2, field<std::uint16_t>(kCommand) | kCommandMemory, kCommandWritable);
 }
 
 }  // namespace hvsim::devices::pci

@@ -37,7 +37,7 @@ class Function {
     std::uint64_t memory_size() const noexcept { return bar_size_; }
     /// Where BAR 0 decodes; nothing while memory decoding is off.
     std::optional<std::uint64_t> memory_base() const;
-    /// Firmware's assignment of resources.
+    /// Firmware's assignment of resources; memory decoding is then on.
     void assign(std::uint32_t memory_base, std::uint8_t interrupt_line);
 
   protected:
