@@ -125,6 +125,15 @@ sim::Time ReplayedInput::next_deadline(std::size_t console) const {
     return queue.next == queue.keys.size() ? sim::kNever : queue.keys[queue.next].time;
 }
 
+std::optional<std::uint8_t> PolledInput::next(std::size_t console, sim::Time now) {
+    if (console == 0 && now >= due_) due_ = (now / kPeriod + 1) * kPeriod;
+    return source_.next(console, now);
+}
+
+sim::Time PolledInput::next_deadline(std::size_t console) const {
+    return console == 0 ? due_ : sim::kNever;
+}
+
 std::optional<std::uint8_t> CombinedInput::next(std::size_t console, sim::Time now) {
     for (ConsoleInput* source : sources_)
         if (const auto byte = source->next(console, now)) return byte;

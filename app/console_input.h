@@ -81,6 +81,23 @@ class ReplayedInput : public ConsoleInput {
     sim::Time end_ = 0;
 };
 
+/// Lets a source that cannot say when a byte comes (a keyboard), or a recording of it, be asked
+/// each millisecond for console 0. Both need it: when a machine is asked must be the same in both
+/// runs.
+class PolledInput : public ConsoleInput {
+  public:
+    static constexpr sim::Duration kPeriod = sim::kMillisecond;
+
+    /// `source` is not owned.
+    explicit PolledInput(ConsoleInput& source) : source_(source) {}
+    std::optional<std::uint8_t> next(std::size_t console, sim::Time now) override;
+    sim::Time next_deadline(std::size_t console) const override;
+
+  private:
+    ConsoleInput& source_;
+    sim::Time due_ = 0;
+};
+
 /// Asks its sources (not owned) in turn.
 class CombinedInput : public ConsoleInput {
   public:

@@ -81,12 +81,14 @@ class Run {
                 recording_ = std::make_unique<RecordingInput>(*source, arguments_.record);
                 source = recording_.get();
             }
-            input_.add(*source);
+            polled_ = std::make_unique<PolledInput>(*source);
+            input_.add(*polled_);
             scenario_.expect.deadline = sim::kNever;  // a person takes the time a person takes
         }
         if (!arguments_.replay.empty()) {
             replayed_ = std::make_unique<ReplayedInput>(arguments_.replay, consoles_);
-            input_.add(*replayed_);
+            polled_ = std::make_unique<PolledInput>(*replayed_);
+            input_.add(*polled_);
             const sim::Time end = replayed_->end();
             scenario_.expect.deadline += std::min(end, sim::kNever - scenario_.expect.deadline);
         }
@@ -247,6 +249,7 @@ class Run {
     std::unique_ptr<Keyboard> keyboard_;
     std::unique_ptr<RecordingInput> recording_;
     std::unique_ptr<ReplayedInput> replayed_;
+    std::unique_ptr<PolledInput> polled_;
     std::unique_ptr<sim::TraceWriter> trace_;
     std::atomic<bool> stop_{false};
     StopReason reason_ = StopReason::none;

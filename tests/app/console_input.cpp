@@ -139,3 +139,27 @@ TEST_CASE("sources together") {
     input.add(second);
     CHECK(typed(input, 0, 1000) == "2@105 1@110 ");
 }
+
+TEST_CASE("a keyboard and its recording are asked at the same times") {
+    class Keys : public ConsoleInput {
+      public:
+        std::optional<std::uint8_t> next(std::size_t, sim::Time now) override {
+            asked.push_back(now);
+            return std::nullopt;
+        }
+        sim::Time next_deadline(std::size_t) const override { return sim::kNever; }
+        std::vector<sim::Time> asked;
+    };
+    Keys keys;
+    PolledInput polled(keys);
+    CHECK(polled.next_deadline(0) == 0);
+    CHECK(polled.next_deadline(1) == sim::kNever);
+    polled.next(0, 0);
+    CHECK(polled.next_deadline(0) == sim::kMillisecond);
+    polled.next(0, 5);  // something else woke the machine: the source is asked, the times stay
+    polled.next(1, 5 * sim::kMillisecond);
+    CHECK(polled.next_deadline(0) == sim::kMillisecond);
+    polled.next(0, 2 * sim::kMillisecond + 1);
+    CHECK(polled.next_deadline(0) == 3 * sim::kMillisecond);
+    CHECK(keys.asked.size() == 4);
+}
