@@ -33,6 +33,7 @@ class RecordingBus final : public Bus {
     };
     std::vector<Access> ports, memory;
     std::map<std::uint64_t, std::deque<std::uint64_t>> answers;
+    std::function<void(std::uint16_t, std::uint32_t)> on_port_write;
     sim::Duration delay_of_each = 0;
 
     std::uint64_t read_memory(std::uint64_t address, unsigned size, sim::Time,
@@ -56,6 +57,7 @@ class RecordingBus final : public Bus {
                   sim::Duration& delay) override {
         delay += delay_of_each;
         ports.push_back({true, port, size, value});
+        if (on_port_write) on_port_write(port, value);
     }
 
   private:
@@ -78,6 +80,7 @@ static_assert(sizeof(LoggedEvent) == LOG_RECORD);
 enum class End { halted, shutdown, time_limit };
 
 struct Options {
+    bool real_mode = false;  ///< start at CODE_BASE as after a SIPI, without tables
     std::string model = "intel-skylake";
     unsigned processors = 1;
     sim::TimingProfile timing{};
@@ -95,8 +98,12 @@ class Machine final : private apic::InterruptFabric, private apic::EoiSink {
         program.load(ram);
         build_page_tables();
         build_descriptors();
-        build_interrupt_table();
-        enter_long_mode();
+        if (options.real_mode) {
+            core().start_at_sipi(CODE_BASE >> 12);
+        } else {
+            build_interrupt_table();
+            enter_long_mode();
+        }
     }
 
     /// Runs all processors until they wait for what cannot come, or until `limit`.
@@ -259,6 +266,7 @@ class Machine final : private apic::InterruptFabric, private apic::EoiSink {
         poke(GDT + USER_CODE32, 0x00cffb000000ffff);
         poke(GDT + USER_DATA, 0x00cff3000000ffff);
         poke(GDT + USER_CODE64, 0x00affb000000ffff);
+        poke(GDT + USER_DATA_SYSEXIT, 0x00cff3000000ffff);
         poke(GDT + TASK, 0x0000890000000000 | TSS_LIMIT | std::uint64_t{TSS} << 16);
         poke(GDT + CODE32, 0x00cf9b000000ffff);
         poke(GDT + CODE16, 0x00009b000000ffff);

@@ -45,6 +45,7 @@
 #define USER_CODE32 0x18
 #define USER_DATA 0x20
 #define USER_CODE64 0x28
+#define USER_DATA_SYSEXIT 0x30
 #define TASK 0x38
 #define CODE32 0x48
 #define CODE16 0x50
