@@ -21,7 +21,8 @@ constexpr std::uint64_t pack(std::uint32_t must, std::uint32_t may) {
 }  // namespace
 
 const ControlCapability kPinControls{kPinDefault1, kPinDefault1 | pin::kExternalInterruptExiting |
-                                                       pin::kNmiExiting | pin::kVirtualNmis};
+                                                       pin::kNmiExiting | pin::kVirtualNmis |
+                                                       pin::kPreemptionTimer};
 const ControlCapability kPrimaryControls{
     kPrimaryTrue1, kPrimaryDefault1 | primary::kInterruptWindowExiting | primary::kTscOffsetting |
                        primary::kHltExiting | primary::kInvlpgExiting | primary::kMwaitExiting |
@@ -29,6 +30,7 @@ const ControlCapability kPrimaryControls{
                        primary::kCr8StoreExiting | primary::kMovDrExiting |
                        primary::kUnconditionalIoExiting | primary::kIoBitmaps |
                        primary::kMsrBitmaps | primary::kMonitorExiting | primary::kPauseExiting |
+                       primary::kNmiWindowExiting | primary::kMonitorTrapFlag |
                        primary::kSecondaryControls};
 const ControlCapability kSecondaryControls{
     0, secondary::kEpt | secondary::kDescriptorTableExiting | secondary::kRdtscp |
@@ -37,7 +39,8 @@ const ControlCapability kSecondaryControls{
 const ControlCapability kExitControls{
     kExitTrue1, kExitDefault1 | exit_control::kHostAddressSpace64 |
                     exit_control::kAcknowledgeInterrupt | exit_control::kSavePat |
-                    exit_control::kLoadPat | exit_control::kSaveEfer | exit_control::kLoadEfer};
+                    exit_control::kLoadPat | exit_control::kSaveEfer | exit_control::kLoadEfer |
+                    exit_control::kSavePreemptionTimer};
 const ControlCapability kEntryControls{kEntryTrue1, kEntryDefault1 | entry_control::kIa32eGuest |
                                                         entry_control::kLoadPat |
                                                         entry_control::kLoadEfer};
@@ -73,9 +76,10 @@ bool capability_msr(std::uint32_t number, std::uint64_t& value) noexcept {
         case 0x484:
             value = pack(kEntryDefault1, kEntryControls.may_be_one);
             return true;
-        case 0x485:  // A.6: EFER.LMA stored, activity states HLT, shutdown, wait-for-SIPI, 4 CR3
-                     // targets
-            value = 1u << 5 | 7u << 6 | 4u << 16;
+        // A.6: preemption timer's rate, EFER.LMA stored, activity states HLT, shutdown and
+        // wait-for-SIPI, 4 CR3 targets, VMWRITE to any field, injection with instruction length 0
+        case 0x485:
+            value = kPreemptionTimerRate | 1u << 5 | 7u << 6 | 4u << 16 | 1u << 29 | 1u << 30;
             return true;
         case 0x486:
             value = kCr0Fixed0;

@@ -25,6 +25,9 @@ inline constexpr unsigned kPreemptionTimerRate = 5;
 /// Injection of a pending monitor-trap-flag exit (SDM 3C 25.8.3): type 7, vector 0.
 inline constexpr std::uint32_t kInjectPendingTrap = 7;
 
+/// VM functions (SDM 3C table 25-10, IA32_VMX_VMFUNC).
+inline constexpr std::uint64_t kEptpSwitching = 1u << 0, kVmFunctions = kEptpSwitching;
+
 /// CR0 and CR4 bits fixed in VMX operation (A.7, A.8).
 inline constexpr std::uint64_t kCr0Fixed0 = 0x80000021, kCr0Fixed1 = 0xffffffff;
 inline constexpr std::uint64_t kCr4Fixed0 = 0x2000, kCr4Fixed1 = 0x003727ff;

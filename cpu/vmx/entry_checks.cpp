@@ -1,148 +1,11 @@
-// The checks of VM entry (SDM 3C 27.2, 27.3.1). Each rule has a number of its own, its section, the
-// field that it is about and what it demands; the first broken one is reported.
-#include "cpu/descriptor.h"
+// The checks of VM entry on the guest state (SDM 3C 27.3.1).
 #include "cpu/linear_address.h"
 #include "cpu/msr_file.h"
 #include "cpu/vmx/capabilities.h"
-#include "cpu/vmx/guest.h"
+#include "cpu/vmx/entry_rules.h"
 
 namespace hvsim::cpu::vmx {
 namespace {
-
-/// Collects the first broken rule.
-class Rules {
-  public:
-    Rules(const Guest& guest, EntryFailure& failure) : guest_(guest), failure_(failure) {}
-
-    std::uint64_t operator[](Field field) const { return guest_.read(field); }
-
-    /// Rule `number` of `section`: `holds`, or else `field` is to blame.
-    void demand(std::uint32_t number, std::string_view section, Field field, bool holds,
-                std::string_view text) {
-        if (holds || failed_) return;
-        failed_ = true;
-        failure_ = {number, section, text, field, guest_.read(field)};
-    }
-    bool passed() const noexcept { return !failed_; }
-
-  private:
-    const Guest& guest_;
-    EntryFailure& failure_;
-    bool failed_ = false;
-};
-
-constexpr unsigned kPhysicalBits = 46;
-bool is_page_address(std::uint64_t address) noexcept {
-    return (address & 0xfff) == 0 && address >> kPhysicalBits == 0;
-}
-bool unusable(std::uint64_t rights) noexcept {
-    return ar::UNUSABLE::test(rights);
-}
-/// Bits 11:8 and 31:17 of access rights are reserved.
-bool reserved_clear(std::uint64_t rights) noexcept {
-    return (rights & 0xfffe0f00) == 0;
-}
-/// A limit that G can say: in bytes below 1 MiB, or whole pages.
-bool granularity_fits(std::uint64_t rights, std::uint64_t limit) noexcept {
-    return ar::G::test(rights) ? (limit & 0xfff) == 0xfff : limit >> 20 == 0;
-}
-bool is_msr_area(std::uint64_t address) noexcept {
-    return (address & 0xf) == 0 && address >> kPhysicalBits == 0;
-}
-/// One of eight consecutive per-segment fields, in the order ES, CS, SS, DS, FS, GS, LDTR, TR.
-Field nth(Field first, unsigned index) noexcept {
-    return static_cast<Field>(static_cast<unsigned>(first) + 2 * index);
-}
-
-bool has_valid_type(std::uint64_t eptp) noexcept {
-    return (eptp & 7) == 0 || (eptp & 7) == 6;
-}
-bool has_valid_levels(std::uint64_t eptp) noexcept {
-    return (eptp >> 3 & 7) == 3;
-}
-bool has_valid_address(std::uint64_t eptp) noexcept {
-    return (eptp & 0xf80) == 0 && eptp >> kPhysicalBits == 0;
-}
-
-void check_execution_controls(Rules& rules, std::uint32_t pins, std::uint32_t primaries,
-                              std::uint32_t secondaries) {
-    constexpr std::string_view kSection = "27.2.1.1";
-    using F = Field;
-    rules.demand(101, kSection, F::PIN_BASED_CONTROLS, kPinControls.allows(pins),
-                 "reserved bits as IA32_VMX_TRUE_PINBASED_CTLS says");
-    rules.demand(102, kSection, F::PRIMARY_CONTROLS, kPrimaryControls.allows(primaries),
-                 "reserved bits as IA32_VMX_TRUE_PROCBASED_CTLS says");
-    rules.demand(103, kSection, F::SECONDARY_CONTROLS, kSecondaryControls.allows(secondaries),
-                 "reserved bits as IA32_VMX_PROCBASED_CTLS2 says");
-    rules.demand(104, kSection, F::CR3_TARGET_COUNT, rules[F::CR3_TARGET_COUNT] <= 4,
-                 "at most 4 CR3 targets");
-    if (primaries & primary::kIoBitmaps) {
-        rules.demand(105, kSection, F::IO_BITMAP_A, is_page_address(rules[F::IO_BITMAP_A]),
-                     "a page-aligned physical address");
-        rules.demand(106, kSection, F::IO_BITMAP_B, is_page_address(rules[F::IO_BITMAP_B]),
-                     "a page-aligned physical address");
-    }
-    if (primaries & primary::kMsrBitmaps)
-        rules.demand(107, kSection, F::MSR_BITMAPS, is_page_address(rules[F::MSR_BITMAPS]),
-                     "a page-aligned physical address");
-    rules.demand(108, kSection, F::PIN_BASED_CONTROLS,
-                 (pins & pin::kNmiExiting) || !(pins & pin::kVirtualNmis),
-                 "virtual NMIs need NMI exiting");
-    rules.demand(109, kSection, F::PRIMARY_CONTROLS,
-                 (pins & pin::kVirtualNmis) || !(primaries & primary::kNmiWindowExiting),
-                 "NMI-window exiting needs virtual NMIs");
-    if (secondaries & secondary::kVpid)
-        rules.demand(110, kSection, F::VPID, rules[F::VPID] != 0, "a VPID other than 0");
-    if (secondaries & secondary::kEpt) {
-        const std::uint64_t eptp = rules[F::EPT_POINTER];
-        rules.demand(111, kSection, F::EPT_POINTER, has_valid_type(eptp),
-                     "EPT memory type uncacheable or write-back");
-        rules.demand(112, kSection, F::EPT_POINTER, has_valid_levels(eptp),
-                     "EPT page-walk length of 4");
-        rules.demand(113, kSection, F::EPT_POINTER, has_valid_address(eptp),
-                     "reserved bits 11:7 and above the physical-address width 0");
-    } else {
-        rules.demand(
-            114, kSection, F::SECONDARY_CONTROLS,
-            !(secondaries & (secondary::kUnrestrictedGuest | secondary::kModeBasedExecute)),
-            "unrestricted guest and mode-based execute control need EPT");
-    }
-}
-
-void check_event_injection(Rules& rules, std::uint32_t secondaries) {
-    constexpr std::string_view kSection = "27.2.1.3";
-    using F = Field;
-    const std::uint64_t info = rules[F::ENTRY_INTERRUPTION_INFO];
-    if (!interruption::VALID::test(info)) return;
-    const auto type = static_cast<EventType>(interruption::TYPE::get(info));
-    const std::uint64_t vector = interruption::VECTOR::get(info);
-    rules.demand(121, kSection, F::ENTRY_INTERRUPTION_INFO,
-                 static_cast<unsigned>(type) != 1 && static_cast<unsigned>(type) != 7,
-                 "an interruption type that is not reserved");
-    rules.demand(122, kSection, F::ENTRY_INTERRUPTION_INFO,
-                 type != EventType::nmi || vector == kNmi, "vector 2 for an NMI");
-    rules.demand(123, kSection, F::ENTRY_INTERRUPTION_INFO,
-                 type != EventType::hardware_exception || vector < 32,
-                 "a vector of at most 31 for a hardware exception");
-    const bool protected_guest =
-        !(secondaries & secondary::kUnrestrictedGuest) || (rules[F::GUEST_CR0] & cr0::kPE);
-    const bool wants_code = protected_guest && type == EventType::hardware_exception &&
-                            has_error_code(static_cast<std::uint8_t>(vector));
-    rules.demand(124, kSection, F::ENTRY_INTERRUPTION_INFO,
-                 interruption::ERROR_CODE_VALID::test(info) == wants_code,
-                 "an error code exactly where the exception has one");
-    rules.demand(125, kSection, F::ENTRY_INTERRUPTION_INFO, (info & 0x7ffff000) == 0,
-                 "reserved bits 30:12 0");
-    if (wants_code)
-        rules.demand(126, kSection, F::ENTRY_EXCEPTION_ERROR_CODE,
-                     rules[F::ENTRY_EXCEPTION_ERROR_CODE] >> 16 == 0, "bits 31:16 0");
-    if (type == EventType::software_interrupt || type == EventType::software_exception ||
-        type == EventType::privileged_software_exception)
-        rules.demand(
-            127, kSection, F::ENTRY_INSTRUCTION_LENGTH,
-            rules[F::ENTRY_INSTRUCTION_LENGTH] >= 1 && rules[F::ENTRY_INSTRUCTION_LENGTH] <= 15,
-            "an instruction length of 1 to 15");
-}
 
 void check_control_registers(Rules& rules, bool unrestricted, bool ia32e) {
     constexpr std::string_view kSection = "27.3.1.1";
@@ -364,6 +227,15 @@ void check_rip_rflags(Rules& rules, bool ia32e) {
                  "IF 1 when an external interrupt is injected");
 }
 
+/// Whether the link pointer names a VMCS of the kind that the controls want.
+bool is_linked_vmcs(Rules& rules, std::uint64_t link) {
+    const std::uint64_t primaries = rules[Field::PRIMARY_CONTROLS];
+    const bool shadowing = (primaries & primary::kSecondaryControls) &&
+                           (rules[Field::SECONDARY_CONTROLS] & secondary::kVmcsShadowing);
+    const std::uint32_t word = Region(rules.guest().core().ram(), link).revision_word();
+    return word == (shadowing ? kRevision | Region::kShadowIndicator : kRevision);
+}
+
 void check_non_register_state(Rules& rules) {
     constexpr std::string_view kSection = "27.3.1.5";
     using F = Field;
@@ -388,14 +260,31 @@ void check_non_register_state(Rules& rules) {
                      !(rules[F::PIN_BASED_CONTROLS] & pin::kVirtualNmis),
                  "no blocking by NMI when an NMI is injected and NMIs are virtual");
     const std::uint64_t link = rules[F::VMCS_LINK_POINTER];
-    // DEVIATION: the revision in a linked VMCS is not looked at; without VMCS shadowing nothing
-    // uses it. BS of the pending debug exceptions is not compared with TF: the core keeps none.
-    rules.demand(kLinkPointerRule, kSection, F::VMCS_LINK_POINTER,
-                 link == ~std::uint64_t{0} || is_page_address(link),
-                 "all ones or a page-aligned physical address");
+    rules.demand(
+        kLinkPointerRule, kSection, F::VMCS_LINK_POINTER,
+        link == ~std::uint64_t{0} || (is_page_address(link) && is_linked_vmcs(rules, link)),
+        "all ones or the address of a VMCS, a shadow one with VMCS shadowing");
     constexpr std::uint64_t kPendingDebug = 0x1500f;  // B0-B3, enabled breakpoint, BS, RTM
     rules.demand(398, kSection, F::GUEST_PENDING_DEBUG,
                  (rules[F::GUEST_PENDING_DEBUG] & ~kPendingDebug) == 0, "reserved bits 0");
+}
+
+/// Pending single steps and RFLAGS.TF agree where a shadow or HLT keeps the step pending.
+void check_pending_debug(Rules& rules) {
+    constexpr std::string_view kSection = "27.3.1.5";
+    using F = Field;
+    constexpr std::uint64_t kSingleStep = 1u << 14, kRtm = 1u << 16, kEnabled = 1u << 12;
+    constexpr std::uint64_t kBtf = 1u << 1;
+    const std::uint64_t pending = rules[F::GUEST_PENDING_DEBUG];
+    const bool shadow = (rules[F::GUEST_INTERRUPTIBILITY] & 3) != 0;
+    const bool waits = rules[F::GUEST_ACTIVITY] == static_cast<std::uint64_t>(ActivityState::hlt);
+    const bool steps = (rules[F::GUEST_RFLAGS] & rflags::kTF) && !(rules[F::GUEST_DEBUGCTL] & kBtf);
+    rules.demand(405, kSection, F::GUEST_PENDING_DEBUG,
+                 !(shadow || waits) || ((pending & kSingleStep) != 0) == steps,
+                 "BS 1 with TF 1 and BTF 0, else 0, in a shadow or in HLT");
+    rules.demand(406, kSection, F::GUEST_PENDING_DEBUG,
+                 !(pending & kRtm) || (pending & ~(kRtm | kEnabled)) == 0,
+                 "with RTM no bits but enabled breakpoint");
 }
 
 /// Which events may be injected into a processor that is not active.
@@ -450,89 +339,6 @@ void check_pdptes(Rules& rules, bool ia32e, bool ept) {
 
 }  // namespace
 
-bool is_valid_eptp(std::uint64_t eptp) noexcept {
-    return has_valid_type(eptp) && has_valid_levels(eptp) && has_valid_address(eptp);
-}
-
-bool check_controls(const Guest& guest, EntryFailure& failure) {
-    Rules rules(guest, failure);
-    using F = Field;
-    const auto pins = static_cast<std::uint32_t>(rules[F::PIN_BASED_CONTROLS]);
-    const auto primaries = static_cast<std::uint32_t>(rules[F::PRIMARY_CONTROLS]);
-    const auto secondaries = primaries & primary::kSecondaryControls
-                                 ? static_cast<std::uint32_t>(rules[F::SECONDARY_CONTROLS])
-                                 : 0u;
-    check_execution_controls(rules, pins, primaries, secondaries);
-    rules.demand(115, "27.2.1.2", F::EXIT_CONTROLS,
-                 kExitControls.allows(static_cast<std::uint32_t>(rules[F::EXIT_CONTROLS])),
-                 "reserved bits as IA32_VMX_TRUE_EXIT_CTLS says");
-    // DEVIATION: the MSR areas are checked but not processed; the software that runs in root
-    // operation here has its own MSRs apart from the guest's.
-    if (rules[F::EXIT_MSR_STORE_COUNT] != 0)
-        rules.demand(116, "27.2.1.2", F::EXIT_MSR_STORE_ADDRESS,
-                     is_msr_area(rules[F::EXIT_MSR_STORE_ADDRESS]),
-                     "a 16-byte aligned physical address");
-    if (rules[F::EXIT_MSR_LOAD_COUNT] != 0)
-        rules.demand(117, "27.2.1.2", F::EXIT_MSR_LOAD_ADDRESS,
-                     is_msr_area(rules[F::EXIT_MSR_LOAD_ADDRESS]),
-                     "a 16-byte aligned physical address");
-    rules.demand(120, "27.2.1.3", F::ENTRY_CONTROLS,
-                 kEntryControls.allows(static_cast<std::uint32_t>(rules[F::ENTRY_CONTROLS])),
-                 "reserved bits as IA32_VMX_TRUE_ENTRY_CTLS says");
-    if (rules[F::ENTRY_MSR_LOAD_COUNT] != 0)
-        rules.demand(128, "27.2.1.3", F::ENTRY_MSR_LOAD_ADDRESS,
-                     is_msr_area(rules[F::ENTRY_MSR_LOAD_ADDRESS]),
-                     "a 16-byte aligned physical address");
-    check_event_injection(rules, secondaries);
-    return rules.passed();
-}
-
-bool check_host_state(const Guest& guest, EntryFailure& failure) {
-    Rules rules(guest, failure);
-    using F = Field;
-    const std::uint64_t cr0 = rules[F::HOST_CR0], cr4 = rules[F::HOST_CR4];
-    rules.demand(201, "27.2.2", F::HOST_CR0,
-                 (cr0 & kCr0Fixed0) == kCr0Fixed0 && (cr0 & ~kCr0Fixed1) == 0,
-                 "bits as IA32_VMX_CR0_FIXED0 and FIXED1 say");
-    rules.demand(202, "27.2.2", F::HOST_CR4,
-                 (cr4 & kCr4Fixed0) == kCr4Fixed0 && (cr4 & ~kCr4Fixed1) == 0,
-                 "bits as IA32_VMX_CR4_FIXED0 and FIXED1 say");
-    rules.demand(203, "27.2.2", F::HOST_CR3, rules[F::HOST_CR3] >> kPhysicalBits == 0,
-                 "bits above the physical-address width 0");
-    for (const Field address : {F::HOST_SYSENTER_ESP, F::HOST_SYSENTER_EIP})
-        rules.demand(205, "27.2.2", address, is_canonical(rules[address]), "a canonical address");
-    const std::uint64_t exits = rules[F::EXIT_CONTROLS];
-    if (exits & exit_control::kLoadPat)
-        rules.demand(206, "27.2.2", F::HOST_PAT, is_valid_pat(rules[F::HOST_PAT]),
-                     "memory types that a PAT may hold");
-    if (exits & exit_control::kLoadEfer) {
-        const std::uint64_t value = rules[F::HOST_EFER];
-        constexpr std::uint64_t kValid = efer::kSCE | efer::kLME | efer::kLMA | efer::kNXE;
-        rules.demand(207, "27.2.2", F::HOST_EFER, (value & ~kValid) == 0, "reserved bits 0");
-        rules.demand(208, "27.2.2", F::HOST_EFER,
-                     (value & efer::kLMA) != 0 && (value & efer::kLME) != 0,
-                     "LMA and LME 1 for a 64-bit host");
-    }
-    for (const Field selector :
-         {F::HOST_ES_SELECTOR, F::HOST_CS_SELECTOR, F::HOST_SS_SELECTOR, F::HOST_DS_SELECTOR,
-          F::HOST_FS_SELECTOR, F::HOST_GS_SELECTOR, F::HOST_TR_SELECTOR})
-        rules.demand(211, "27.2.3", selector, (rules[selector] & 7) == 0, "RPL 0 and TI 0");
-    rules.demand(212, "27.2.3", F::HOST_CS_SELECTOR, rules[F::HOST_CS_SELECTOR] != 0,
-                 "a CS selector other than 0");
-    rules.demand(213, "27.2.3", F::HOST_TR_SELECTOR, rules[F::HOST_TR_SELECTOR] != 0,
-                 "a TR selector other than 0");
-    for (const Field base :
-         {F::HOST_FS_BASE, F::HOST_GS_BASE, F::HOST_GDTR_BASE, F::HOST_IDTR_BASE, F::HOST_TR_BASE})
-        rules.demand(214, "27.2.3", base, is_canonical(rules[base]), "a canonical base");
-    rules.demand(221, "27.2.4", F::EXIT_CONTROLS,
-                 (rules[F::EXIT_CONTROLS] & exit_control::kHostAddressSpace64) != 0,
-                 "\"host address-space size\" 1 on a processor in IA-32e mode");
-    rules.demand(222, "27.2.4", F::HOST_CR4, (cr4 & cr4::kPAE) != 0, "PAE 1 for a 64-bit host");
-    rules.demand(204, "27.2.4", F::HOST_RIP, is_canonical(rules[F::HOST_RIP]),
-                 "a canonical address");
-    return rules.passed();
-}
-
 bool check_guest_state(const Guest& guest, EntryFailure& failure) {
     Rules rules(guest, failure);
     using F = Field;
@@ -547,6 +353,7 @@ bool check_guest_state(const Guest& guest, EntryFailure& failure) {
     check_rip_rflags(rules, ia32e);
     check_activity(rules);
     check_non_register_state(rules);
+    if (guest.is_attached()) check_pending_debug(rules);
     check_pdptes(rules, ia32e, (secondaries & secondary::kEpt) != 0);
     return rules.passed();
 }

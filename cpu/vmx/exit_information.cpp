@@ -33,11 +33,15 @@ std::uint32_t memory_information(const Instruction& in) {
     info = SCALING::set(info, shift);
     info = ADDRESS_SIZE::set(info, address_size(in));
     info = SEGMENT::set(info, static_cast<std::uint64_t>(operand_segment(in)));
-    if (in.index < 0) info = INDEX_INVALID::set(info, 1);
-    else info = INDEX::set(info, static_cast<std::uint64_t>(in.index));
+    if (in.index < 0)
+        info = INDEX_INVALID::set(info, 1);
+    else
+        info = INDEX::set(info, static_cast<std::uint64_t>(in.index));
     const bool has_base = in.base >= 0 && in.base < 16;
-    if (!has_base) info = BASE_INVALID::set(info, 1);
-    else info = BASE::set(info, static_cast<std::uint64_t>(in.base));
+    if (!has_base)
+        info = BASE_INVALID::set(info, 1);
+    else
+        info = BASE::set(info, static_cast<std::uint64_t>(in.base));
     return info;
 }
 
@@ -69,13 +73,20 @@ std::uint32_t instruction_information(const Action& action, bool long64) {
         }
         case ActionKind::ldtr_tr_access:  // SLDT, STR, LLDT, LTR
             return IDENTITY::set(rm_information(in), in.reg_field() & 3);
-        default: break;
+        default:
+            break;
     }
     switch (in.opcode) {
-        case 0x0f78: case 0x0f79: return REG2::set(rm_information(in), in.reg());
-        case 0x0f3880: case 0x0f3881: return REG2::set(memory_information(in), in.reg());
-        case 0x0fc7: return memory_information(in);
-        default: return 0;
+        case 0x0f78:
+        case 0x0f79:
+            return REG2::set(rm_information(in), in.reg());
+        case 0x0f3880:
+        case 0x0f3881:
+            return REG2::set(memory_information(in), in.reg());
+        case 0x0fc7:
+            return memory_information(in);
+        default:
+            return 0;
     }
 }
 

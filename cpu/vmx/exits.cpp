@@ -387,8 +387,7 @@ bool Guest::exit(const Action& action, const Event* vectoring) {
         const std::uint32_t cs = core_.segment(SegmentName::cs).access_rights;
         set_raw(Field::EXIT_INSTRUCTION_INFO,
                 instruction_information(action, (core_.efer() & efer::kLMA) && ar::L::test(cs)));
-        if (action.kind == ActionKind::io)
-            set_raw(Field::GUEST_LINEAR_ADDRESS, action.linear);
+        if (action.kind == ActionKind::io) set_raw(Field::GUEST_LINEAR_ADDRESS, action.linear);
     }
     std::uint32_t info = 0;
     if (action.kind == ActionKind::exception) {

@@ -41,7 +41,12 @@ class Guest final : public GuestMode {
     void attach(Core& core);
 
     std::uint64_t address() const noexcept { return region_.address(); }
-    ExecutionCore& core() noexcept { return core_; }
+    ExecutionCore& core() const noexcept { return core_; }
+    bool is_attached() const noexcept { return program_ != nullptr; }
+    /// The host is in IA-32e mode: a modelled hypervisor always, a program by its EFER.
+    bool host_is_long() const {
+        return program_ == nullptr || (program_->efer() & (std::uint64_t{1} << 10)) != 0;
+    }
 
     /// VMREAD and VMWRITE of a supported field; guest-state fields come from the core while it
     /// holds them. Writes are truncated to the field's width.
