@@ -84,8 +84,8 @@ class RegisterFile : public ExecutionCore {
     }
     std::uint64_t pat() const override { return pat_; }
     void set_pat(std::uint64_t value) override { pat_ = value; }
-    std::uint64_t xcr0() const override { return 1; }
-    void set_xcr0(std::uint64_t) override {}
+    std::uint64_t xcr0() const override { return xcr0_; }
+    void set_xcr0(std::uint64_t value) override { xcr0_ = value; }
     std::uint64_t native_msr(std::uint32_t msr) const override {
         for (const auto& [number, value] : msrs)
             if (number == msr) return value;
@@ -129,7 +129,7 @@ class RegisterFile : public ExecutionCore {
     sim::Recorder recorder_;
     sim::Subject subject_;
     mmu::NestedTlb tlb_;
-    std::uint64_t rip_ = 0, rflags_ = 2, efer_ = 0, pat_ = 0;
+    std::uint64_t rip_ = 0, rflags_ = 2, efer_ = 0, pat_ = 0, xcr0_ = 1;
     TableRegister gdtr_, idtr_;
     ActivityState activity_ = ActivityState::active;
 };

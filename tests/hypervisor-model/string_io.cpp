@@ -62,13 +62,12 @@ struct Fake final : StringIoTarget {
 IoPortIntercept message(bool input, unsigned size, std::initializer_list<std::uint8_t> code,
                         std::uint16_t cs = kLongCode) {
     IoPortIntercept m;
-    m.header.access = static_cast<std::uint8_t>(input ? InterceptAccess::read
-                                                      : InterceptAccess::write);
+    m.header.access =
+        static_cast<std::uint8_t>(input ? InterceptAccess::read : InterceptAccess::write);
     m.header.cs.attributes = cs;
     m.header.cs.base = 0x700000;
-    m.header.execution_state =
-        static_cast<std::uint16_t>(ExecutionState::kCr0Pe |
-                                   (cs == kLongCode ? ExecutionState::kEferLma : 0));
+    m.header.execution_state = static_cast<std::uint16_t>(
+        ExecutionState::kCr0Pe | (cs == kLongCode ? ExecutionState::kEferLma : 0));
     m.header.rip = 0x5000;
     m.header.rflags = 2;
     m.header.instruction_length_cr8 = static_cast<std::uint8_t>(code.size());
@@ -175,8 +174,8 @@ TEST_CASE("address size: 64, 32 and 16 bits, and what becomes of the rest of the
 TEST_CASE("segments: DS or an override for OUTS, ES always for INS, bases in 64-bit mode") {
     const auto linear = [](std::initializer_list<std::uint8_t> code, std::uint16_t cs) {
         Fake f;
-        for (const std::uint64_t base : {0x800000u, 0x900000u, 0x700000u, 0x30000u, 0x50000u,
-                                         0x60000u, 0u})
+        for (const std::uint64_t base :
+             {0x800000u, 0x900000u, 0x700000u, 0x30000u, 0x50000u, 0x60000u, 0u})
             f.set(base + 0x2000, {static_cast<std::uint8_t>(base >> 16)});
         emulate_string_io(message(false, 1, code, cs), f);
         return f.written.at(0);
