@@ -34,6 +34,13 @@ class HvMachine final : public hv::CoreFactory {
     /// Nothing will ever happen again: machines that have not ended hang.
     void note_hang();
 
+    /// Its parts, for more software of the root partition than the scenario's machines need.
+    hv::HypervisorHost& host() noexcept { return *host_; }
+    hv::stack::RootPartition& root() noexcept { return *root_; }
+    RootStorage& storage() noexcept { return *storage_; }
+    /// Null: the host has no IOMMU.
+    hv::IommuManager* iommu() noexcept { return iommu_.get(); }
+
   private:
     std::unique_ptr<cpu::ExecutionCore> guest_core(const sim::Subject& subject) override;
     std::unique_ptr<cpu::NativeCore> native_core(const sim::Subject& subject) override;
