@@ -32,6 +32,7 @@ Core::Core(engine::EngineGroup& engines, sim::Ram& ram, Bus& bus, SharedClock& c
     msrs_ = std::make_unique<MsrFile>(*model_, config.virtualization);
     virtualization_ = config.virtualization;
     nx_ = config.nx;
+    slat_ = config.slat;
     set_optional_intercepts({});
     reset(false);
 }
@@ -138,12 +139,16 @@ CoreStop Core::run(sim::Time now, sim::Time deadline) {
         }
     }
     running_ = false;
+    // An NMI that arrives from now on is the next one, not one beside that in service.
+    if (apic_ != nullptr && !nmi_blocked()) apic_->nmi_unblocked();
     return result;
 }
 
 void Core::on_limit() {
     pass_boundary();
     if (stop_requested_ || left_guest_ || now() >= deadline_) return;
+    // The next instruction is to be looked at.
+    if (last_branches_.enabled() || has_code_breakpoints()) return;
     advance_apic();
     if (poll_) {
         if (due_event() != Due::nothing) return;
@@ -290,7 +295,8 @@ void Core::handle_page_fault(const engine::Intercept& intercept) {
             return;
         }
         case Refusal::Kind::nested: {
-            nested_fault_.guest_physical |= offset;
+            // The fault of a walk is at the entry's own address.
+            if (nested_fault_.is_final_access()) nested_fault_.guest_physical |= offset;
             assist_linear_ = linear & ~std::uint64_t{0xfff};
             Action action;
             action.kind = ActionKind::nested_page_fault;

@@ -63,6 +63,10 @@ std::unique_ptr<cpu::Virtualization> make_extension(cpu::Core& core) {
 
 BareMachine::BareMachine(Board& board) : board_(board), test_devices_(board) {
     const Scenario& scenario = board.scenario;
+    if (board.options.input != nullptr) {
+        typing_ = std::make_unique<ConsoleTyping>(*board.options.input, board.uart);
+        board.dispatcher.add(*typing_);
+    }
     engines_ = std::make_unique<cpu::engine::EngineGroup>(board.ram, scenario.host.code_buffer);
     for (std::uint32_t i = 0; i < scenario.host.processors; ++i) {
         cpu::CoreConfig config;
@@ -72,6 +76,7 @@ BareMachine::BareMachine(Board& board) : board_(board), test_devices_(board) {
         config.virtualization = !scenario.host.disabled(
             board.model.vendor == cpu::Vendor::intel ? Feature::vmx : Feature::svm);
         config.nx = !scenario.host.disabled(Feature::nx);
+        config.slat = !scenario.host.disabled(Feature::slat);
         config.subject.lp = static_cast<std::uint16_t>(i);
         cores_.push_back(std::make_unique<cpu::Core>(*engines_, board.ram, *board.buses[i],
                                                      board.clock, scenario.timing, board.recorder,
@@ -103,7 +108,7 @@ void BareMachine::boot() {
         firmware::AcpiDmarUnit unit;
         unit.registers = kIommuAddress;
         unit.host_address_bits = board_.model.physical_address_bits;
-        unit.io_apic_requester = kIoApicRequester;
+        unit.io_apic_requester = scenario.host.iommu.io_apic_requester;
         acpi.dmar = unit;
     }
     const firmware::AcpiImage image = firmware::build_acpi(acpi);

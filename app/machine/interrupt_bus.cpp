@@ -14,9 +14,17 @@ void InterruptBus::send(const apic::InterruptMessage& message, apic::InterruptSo
     if (from_processor)
         recorder_.record(sim::EventKind::kIpi, now, {}, message.vector,
                          static_cast<std::uint64_t>(message.delivery_mode), message.destination);
+    if (from_processor && is_to_itself(message, source)) return arrive({message, source}, now);
     const sim::Time arrival = now + (from_processor ? latencies_.ipi : latencies_.msi);
     under_way_.emplace(Arrival{arrival, sent_++}, Message{message, source});
     if (on_departure) on_departure();
+}
+
+bool InterruptBus::is_to_itself(const apic::InterruptMessage& message,
+                                apic::InterruptSource source) {
+    SIM_ASSERT(router_ != nullptr);
+    router_->resolve(message, source, targets_);
+    return targets_.size() == 1 && router_->at(targets_.front()).id() == source.id;
 }
 
 void InterruptBus::advance_to(sim::Time now) {

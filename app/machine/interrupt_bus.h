@@ -23,7 +23,8 @@ struct InterruptLatencies {
 
 /// A message is under way from the time at which it is sent (annotated delay included) until it
 /// arrives; before that no local APIC knows of it. Messages arrive in the order of their times,
-/// those of one time in the order in which they were sent.
+/// those of one time in the order in which they were sent. What a processor sends to itself alone
+/// never leaves its local APIC and is there at once.
 class InterruptBus final : public apic::InterruptFabric, public apic::EoiSink, public sim::Clocked {
   public:
     InterruptBus(sim::Recorder& recorder, const InterruptLatencies& latencies)
@@ -52,6 +53,7 @@ class InterruptBus final : public apic::InterruptFabric, public apic::EoiSink, p
     };
     using Arrival = std::pair<sim::Time, std::uint64_t>;  // then order of sending
     void arrive(const Message& message, sim::Time at);
+    bool is_to_itself(const apic::InterruptMessage& message, apic::InterruptSource source);
 
     sim::Recorder& recorder_;
     InterruptLatencies latencies_;

@@ -31,6 +31,7 @@ using FlatMode = devices::firmware::StartMode;
 struct IommuConfig {
     bool enabled = false;
     std::uint32_t iotlb_entries = 0;
+    std::uint16_t io_apic_requester = 0;
 };
 
 /// Latencies that replace the timing profile's.

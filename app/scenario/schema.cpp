@@ -93,6 +93,12 @@ constexpr Key kIommu[] = {
      "Entries of the IOTLB.",
      store<&IommuConfig::iotlb_entries>,
      {1, 65536}},
+    {"io_apic_requester",
+     integer,
+     "0xf8",
+     "PCI requester id of the I/O APIC's interrupts: bus 15:8, device 7:3, function 2:0.",
+     store<&IommuConfig::io_apic_requester>,
+     {0, 0xffff}},
 };
 
 constexpr Key kHostDisk[] = {
