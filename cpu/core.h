@@ -37,6 +37,7 @@ struct CoreConfig {
     std::uint32_t processor_count = 1;
     bool virtualization = true;  ///< VT-x or AMD-V present and enabled by the firmware
     bool nx = true;
+    bool slat = true;  ///< SVM with nested paging
     sim::Subject subject;
 };
 
@@ -210,6 +211,14 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     void raise(std::uint8_t vector, std::uint32_t error_code = 0) {
         deliver(Event::fault(vector, error_code));
     }
+    /// The next of the numbers that RDRAND gives: a sequence of the processor's own (SplitMix64).
+    std::uint64_t next_random() noexcept {
+        random_ += 0x9e3779b97f4a7c15;
+        std::uint64_t value = random_ + (std::uint64_t{apic_id_} << 32);
+        value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9;
+        value = (value ^ value >> 27) * 0x94d049bb133111eb;
+        return value ^ value >> 31;
+    }
     CodeMode code_mode() const;
     std::optional<Instruction> fetch_instruction();
     sim::Time tsc_time();
@@ -231,6 +240,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     void paging_changed();
     void set_tsc_offset(std::uint64_t offset);
     bool load_pdptes(std::uint64_t cr3);
+    bool pae_paging_with(std::uint64_t cr0, std::uint64_t cr4) const noexcept;
     const mmu::SecondStage& second_stage() noexcept;
     static constexpr std::uint64_t large_region(std::uint64_t linear) noexcept {
         return std::uint64_t{1} << (linear >> 21 & 63);
@@ -247,6 +257,9 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     void prepare_instruction();
     void pass_boundary();
     void look_for_branch();
+    bool has_code_breakpoints() const;
+    std::uint64_t code_breakpoint_hits() const;
+    void process_breakpoint();
     enum class Due : std::uint8_t {
         nothing, injection, smi, guest_before_nmi, nmi, guest_before_interrupts, interrupt, nmi_window,
         interrupt_window, guest_after_interrupts,
@@ -270,7 +283,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     const Model* model_;
     apic::LocalApic* apic_;
     std::uint32_t apic_id_, processor_count_;
-    bool virtualization_ = true, nx_ = true;
+    bool virtualization_ = true, nx_ = true, slat_ = true;
     sim::Subject subject_;
 
     GuestMode* guest_ = nullptr;
@@ -295,6 +308,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     bool injection_pending_ = false;
     Event injection_;
     std::uint64_t tsc_offset_ = 0;  // IA32_TSC_ADJUST
+    std::uint64_t random_ = 0;      // of RDRAND
     std::unique_ptr<MsrFile> msrs_;
 
     // What translate() found when it refused; read by the page_fault intercept that follows.

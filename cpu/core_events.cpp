@@ -63,9 +63,19 @@ bool Core::exits(ActionKind kind) {
     return exits(action);
 }
 
+/// Delivers the #DB of a breakpoint. An instruction of the handler runs before the next one: a
+/// handler with a breakpoint of its own makes no endless loop.
+void Core::process_breakpoint() {
+    const std::uint64_t hits = activity_ == ActivityState::active ? code_breakpoint_hits() : 0;
+    if (hits == 0) return;
+    Event event = Event::fault(kDB);
+    event.address = hits;
+    deliver(event);
+}
+
 bool Core::process_one_event() {
     switch (due_event()) {
-        case Due::nothing: return false;
+        case Due::nothing: process_breakpoint(); return false;
         case Due::injection:
             injection_pending_ = false;
             activity_ = ActivityState::active;
@@ -134,10 +144,10 @@ void Core::deliver_interrupt(std::uint8_t vector) {
 void Core::prepare_instruction() {
     const bool assisted = assist_handler_ != nullptr;
     if (assisted) run_assist();
-    const bool traced = last_branches_.enabled();
+    const bool traced = last_branches_.enabled() || has_code_breakpoints();
     const bool steps = extension_ != nullptr && guest_ != nullptr && guest_->wants_step();
     if (!traced && !steps) return;
-    if (traced) look_for_branch();
+    if (last_branches_.enabled()) look_for_branch();
     // A page that no access can name: its address is not canonical.
     constexpr std::uint64_t kNowhere = std::uint64_t{1} << 62;
     if (!assisted) engine_->run_assisted(kNowhere, 0, *this);
@@ -154,6 +164,30 @@ void Core::pass_boundary() {
         last_branches_.record(branch_from_, rip());
     branch_.kind = BranchKind::none;
     if (extension_ != nullptr && guest_ != nullptr) guest_->boundary_passed();
+}
+
+/// Execution breakpoints in DR0 to DR3 (SDM 3B 18.2.4): while one is enabled, the core runs one
+/// instruction at a time. DEVIATION: breakpoints on data and ports do not match.
+bool Core::has_code_breakpoints() const {
+    const std::uint64_t dr7 = engine_->dr(7);
+    if ((dr7 & 0xff) == 0) return false;
+    for (unsigned i = 0; i < 4; ++i)
+        if ((dr7 >> (2 * i) & 3) && !(dr7 >> (16 + 4 * i) & 3)) return true;
+    return false;
+}
+
+/// DR6.B0 to B3 for the instruction at RIP.
+std::uint64_t Core::code_breakpoint_hits() const {
+    if (!has_code_breakpoints() || (rflags() & rflags::kRF)) return 0;
+    const std::uint64_t dr7 = engine_->dr(7);
+    std::uint64_t linear = rip();
+    if (!code_mode().long64) linear = (segment(SegmentName::cs).base + linear) & 0xffffffff;
+    std::uint64_t hits = 0;
+    for (unsigned i = 0; i < 4; ++i) {
+        const bool enabled = (dr7 >> (2 * i) & 3) && !(dr7 >> (16 + 4 * i) & 3);
+        if (enabled && engine_->dr(i) == linear) hits |= std::uint64_t{1} << i;
+    }
+    return hits;
 }
 
 /// Whether the next instruction is one that the last-branch records tell of.

@@ -49,13 +49,7 @@ void Instructions::handle(const engine::Intercept& intercept) {
             const Instruction in = fetch();
             return simple(in.opcode == 0x0f08 ? ActionKind::invd : ActionKind::wbinvd);
         }
-        case InterceptCode::rdpmc: {
-            Action action;
-            action.kind = ActionKind::rdpmc;
-            action.instruction_length = 2;
-            if (!core_.exits(action)) core_.raise(kGP);  // no counters
-            return;
-        }
+        case InterceptCode::rdpmc: return rdpmc();
         case InterceptCode::xsetbv: return xsetbv();
         // DEVIATION: no processor model has MONITOR and MWAIT (CPUID.1:ECX[3] is 0, as where firmware
         // clears IA32_MISC_ENABLE[18]). The controls and intercepts for them exist, as they do there,
@@ -118,6 +112,10 @@ void Instructions::undefined_opcode() {
         event.instruction_length = in->length;
         return core_.deliver(event);
     }
+    constexpr std::uint32_t kRdrandFeature = 1u << 30;  // CPUID.1:ECX
+    if (in && in->opcode == 0x0fc7 && in->reg_field() == 6 && !in->memory && !in->rep &&
+        (core_.model().features_1_ecx & kRdrandFeature))
+        return rdrand(*in);
     if (in && core_.virtualization() != nullptr) {
         if (core_.virtualization()->execute(*in)) return;
     } else if (in) {
@@ -139,6 +137,19 @@ void Instructions::undefined_opcode() {
         }
     }
     core_.raise(kUD);
+}
+
+/// DEVIATION: RDRAND gives a pseudo-random sequence, each processor its own, so that runs repeat.
+void Instructions::rdrand(const Instruction& in) {
+    const std::uint64_t value = core_.next_random();
+    if (in.rex & 8) core_.set_gpr(in.rm(), value);
+    else if (in.operand16)
+        core_.set_gpr(in.rm(), (core_.gpr(in.rm()) & ~0xffffull) | (value & 0xffff));
+    else core_.set_gpr(in.rm(), value & 0xffffffff);
+    // SDM 2B RDRAND: CF tells success, the other arithmetic flags are cleared.
+    constexpr std::uint64_t kArithmetic = 0x8d5, kCarry = 1;
+    core_.set_rflags((core_.rflags() & ~kArithmetic) | kCarry);
+    core_.complete_instruction(in.length);
 }
 
 void Instructions::leave_or(ActionKind kind, void (Instructions::*otherwise)()) {
@@ -215,6 +226,24 @@ void Instructions::halt() {
     action.instruction_length = in.length;
     if (core_.exits(action)) return;
     core_.set_activity(ActivityState::hlt);
+    core_.complete_instruction(in.length);
+}
+
+/// APM 3 RDPMC: counters 0 to 3 are there on every AMD64 processor. Intel's models have none.
+void Instructions::rdpmc() {
+    constexpr std::uint32_t kFirstCounter = 0xc0010004, kCounters = 4;
+    const Instruction in = fetch();
+    if (!(core_.cr(4) & cr4::kPCE) && core_.cpl() != 0) return core_.raise(kGP);
+    Action action;
+    action.kind = ActionKind::rdpmc;
+    action.instruction_length = in.length;
+    if (core_.exits(action)) return;
+    const auto number = static_cast<std::uint32_t>(core_.gpr(engine::kRcx));
+    std::uint64_t value = 0;
+    if (number >= kCounters || !core_.msrs().read(kFirstCounter + number, value))
+        return core_.raise(kGP);
+    core_.set_gpr(engine::kRax, value & 0xffffffff);
+    core_.set_gpr(engine::kRdx, value >> 32);
     core_.complete_instruction(in.length);
 }
 

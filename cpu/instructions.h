@@ -25,6 +25,7 @@ class Instructions {
     void software_interrupt();
     void cpuid();
     void halt();
+    void rdpmc();
     void rdtsc();
     void msr(bool write);
     void xsetbv();
@@ -44,6 +45,7 @@ class Instructions {
     /// Makes it an exit, or else goes on as told.
     void leave_or(ActionKind kind, void (Instructions::*otherwise)());
     void run_natively();
+    void rdrand(const Instruction& in);
     void syscall();
     void sysenter();
     void sysexit();

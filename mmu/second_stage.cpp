@@ -192,7 +192,9 @@ std::uint64_t npt_reserved(const SecondStage& stage, std::uint64_t entry, int le
             return reserved | paging::XD::kMask | paging::PDPTE_RESERVED_LOW::kMask |
                    paging::PDPTE_RESERVED_HIGH::kMask;
     }
-    if (level >= 4 || (level == 3 && !stage.pages_1g)) return reserved | paging::PS::kMask;
+    // Bits 8:7 of PML4Es and PML5Es must be zero (APM 2 5.3.3).
+    if (level >= 4) return reserved | paging::PS::kMask | paging::G::kMask;
+    if (level == 3 && !stage.pages_1g) return reserved | paging::PS::kMask;
     if (level == 1 || !paging::PS::test(entry)) return reserved;
     return reserved | (level == 2 ? paging::RESERVED_2M::kMask : paging::RESERVED_1G::kMask);
 }
@@ -240,9 +242,11 @@ void walk_npt(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& 
     }
 
     // APM 2 15.25.5: nested accesses are user accesses, so R/W counts whatever CR0.WP says.
-    const bool user = paging::US::test(all_of);
+    const bool user_page = paging::US::test(all_of);
+    const bool user = user_page || stage.npt_execute_trap;
     const bool writable = user && paging::RW::test(all_of);
-    const bool executable = user && !no_execute;
+    const bool trapped = stage.npt_execute_trap && user_page != request.user_mode;
+    const bool executable = user && !no_execute && !trapped;
     const bool write = request.guest_table || request.access == Access::write;
     const bool fetch = !request.guest_table && request.access == Access::execute;
     if (!user || (write && !writable) || (fetch && !executable)) {
@@ -261,7 +265,10 @@ void walk_npt(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& 
     out.page_shift = static_cast<std::uint8_t>(shift);
     unsigned rights = NestedRights::kRead;
     if (writable) rights |= NestedRights::kWrite;
-    if (executable) rights |= NestedRights::kExecuteSupervisor | NestedRights::kExecuteUser;
+    if (!no_execute && (user_page || stage.npt_execute_trap)) {
+        if (!stage.npt_execute_trap || user_page) rights |= NestedRights::kExecuteUser;
+        if (!stage.npt_execute_trap || !user_page) rights |= NestedRights::kExecuteSupervisor;
+    }
     if (dirty) rights |= NestedRights::kDirty;
     cached = static_cast<std::uint8_t>(rights);
 }
@@ -270,8 +277,9 @@ void walk_npt(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& 
 
 void set_rights(const SecondStage& stage, const NestedRequest& request, std::uint8_t rights,
                 NestedTranslation& out) {
-    const bool user =
-        stage.kind == SecondStageKind::ept && stage.mode_based_execute && request.user_linear;
+    const bool user = stage.kind == SecondStageKind::ept
+                          ? stage.mode_based_execute && request.user_linear
+                          : stage.npt_execute_trap && request.user_mode;
     const unsigned execute = user ? NestedRights::kExecuteUser : NestedRights::kExecuteSupervisor;
     constexpr unsigned kWriteNow = NestedRights::kWrite | NestedRights::kDirty;
     out.readable = (rights & NestedRights::kRead) != 0;

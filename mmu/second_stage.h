@@ -34,6 +34,9 @@ struct SecondStage {
     bool npt_nx = true;  ///< the host's EFER.NXE at VMRUN
     /// The host's EFER.NXE or CR4.SMEP: faults tell fetches from reads (APM 2 5.4).
     bool npt_tells_fetches = true;
+    /// Guest mode execute trap: U/S of a page says who may fetch from it, CPL 3 or the others, and
+    /// nothing else (APM 2 15.25.9).
+    bool npt_execute_trap = false;
 
     NestedTlb* tlb = nullptr;  ///< not owned; nullptr = every translation is a walk
 };
@@ -52,6 +55,7 @@ struct NestedRequest {
     bool guest_table = false;  ///< access of a guest paging structure, not of the final address
     bool linear_valid = true;  ///< false: access without a linear address (PDPTE load)
     bool user_linear = false;  ///< U/S of the guest mapping: selects XU under mode-based execute
+    bool user_mode = false;    ///< CPL 3
 };
 
 enum class NestedFaultKind : std::uint8_t {
@@ -66,6 +70,15 @@ struct NestedFault {
     NestedFaultKind kind = NestedFaultKind::none;
     std::uint64_t guest_physical = 0;
     std::uint64_t information = 0;  ///< exit qualification, or EXITINFO1
+
+    /// Not of a guest paging structure: `guest_physical` is what the linear address translates to.
+    bool is_final_access() const noexcept {
+        if (kind == NestedFaultKind::npt_fault)
+            return (information & npt::exitinfo1::kFinalAccess) != 0;
+        constexpr std::uint64_t kLinearValid = 1 << 7, kFinal = 1 << 8;  // SDM 3C table 28-7
+        return kind != NestedFaultKind::ept_violation || !(information & kLinearValid) ||
+               (information & kFinal) != 0;
+    }
 };
 
 /// Outcome of the second stage for one guest-physical address; rights are for data and for fetches

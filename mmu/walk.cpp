@@ -279,6 +279,7 @@ class Walker {
             .guest_table = false,
             .linear_valid = true,
             .user_linear = mapping.user,
+            .user_mode = request_.user && !request_.implicit_supervisor,
         };
         const NestedTranslation at =
             translate_guest_physical(stage_, result_.guest_physical, nested, result_.steps);

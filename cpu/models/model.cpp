@@ -35,16 +35,21 @@ constexpr std::uint32_t kCommonExtEdx = kSyscall | kNx | kPage1G | kRdtscp | kLo
 constexpr std::uint32_t kAmdExtEdx = kCommonExtEdx | (kBaseline1Edx & 0x0183f3ff) | (1u << 23) |
                                      (1u << 24);
 
-/// CPUID.8000000AH:EDX (APM 3 E.4.9).
+/// CPUID.8000000AH:EDX (APM 3 E.4.9), what works of it.
 namespace svm_features {
-constexpr std::uint32_t kNestedPaging = 1u << 0, kLastBranches = 1u << 1, kLock = 1u << 2, kNextRip = 1u << 3,
-                        kTscRate = 1u << 4, kCleanBits = 1u << 5, kFlushByAsid = 1u << 6,
-                        kDecodeAssists = 1u << 7, kPauseFilter = 1u << 10,
-                        kPauseFilterThreshold = 1u << 12, kVirtualGif = 1u << 16;
-constexpr std::uint32_t kAll = kNestedPaging | kLastBranches | kLock | kNextRip | kTscRate | kCleanBits |
-                               kFlushByAsid | kDecodeAssists | kPauseFilter |
-                               kPauseFilterThreshold | kVirtualGif;
+constexpr std::uint32_t kNestedPaging = 1u << 0, kLastBranches = 1u << 1, kLock = 1u << 2,
+                        kNextRip = 1u << 3, kTscRate = 1u << 4, kCleanBits = 1u << 5,
+                        kFlushByAsid = 1u << 6, kDecodeAssists = 1u << 7, kPauseFilter = 1u << 10,
+                        kPauseFilterThreshold = 1u << 12, kVirtualVmload = 1u << 15,
+                        kVirtualGif = 1u << 16, kExecuteTrap = 1u << 17, kVirtualNmi = 1u << 25;
+constexpr std::uint32_t kZen1 = kNestedPaging | kLastBranches | kLock | kNextRip | kTscRate |
+                                kCleanBits | kFlushByAsid | kDecodeAssists | kPauseFilter |
+                                kPauseFilterThreshold | kVirtualVmload | kVirtualGif;
+constexpr std::uint32_t kZen2 = kZen1 | kExecuteTrap;
+constexpr std::uint32_t kZen4 = kZen2 | kVirtualNmi;
 }  // namespace svm_features
+
+constexpr std::uint32_t kRdrand = 1u << 30;  // CPUID.1:ECX
 
 constexpr std::array kModels{
     Model{"intel-broadwell", Vendor::intel, "Intel(R) Xeon(R) CPU E5-2673 v4 @ 2.30GHz", 0x000406f1,
@@ -60,11 +65,17 @@ constexpr std::array kModels{
           0x000606a6, 46, 48, 25'000'000, kCommon1Ecx | kVmx | kTscDeadline, kBaseline1Edx,
           kCommon7Ebx, 0, kArchCapabilities, kLahf, kCommonExtEdx},
     Model{"amd-naples", Vendor::amd, "AMD EPYC 7551 32-Core Processor", 0x00800f12, 48, 48, 0,
-          kCommon1Ecx, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy, kAmdExtEdx},
+          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy, kAmdExtEdx,
+          svm_features::kZen1},
     Model{"amd-rome", Vendor::amd, "AMD EPYC 7452 32-Core Processor", 0x00830f10, 48, 48, 0,
-          kCommon1Ecx, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy, kAmdExtEdx},
+          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy, kAmdExtEdx,
+          svm_features::kZen2},
     Model{"amd-milan", Vendor::amd, "AMD EPYC 7763 64-Core Processor", 0x00a00f11, 48, 48, 0,
-          kCommon1Ecx, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy, kAmdExtEdx},
+          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy, kAmdExtEdx,
+          svm_features::kZen2},
+    Model{"amd-genoa", Vendor::amd, "AMD EPYC 9654 96-Core Processor", 0x00a10f11, 52, 48, 0,
+          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy, kAmdExtEdx,
+          svm_features::kZen4},
 };
 
 constexpr std::uint32_t kMaxExtendedIntel = 0x80000008, kMaxExtendedAmd = 0x8000000a;
@@ -158,7 +169,8 @@ CpuidResult extended(const Model& model, const CpuidContext& context, std::uint3
         }
         case 0x8000000a:  // APM 3 E.4.9
             if (!amd || !context.virtualization) return {};
-            return {1, 0x8000, 0, svm_features::kAll};
+            return {1, 0x8000, 0,
+                    model.svm_features & ~(context.slat ? 0 : svm_features::kNestedPaging)};
         default: return {};
     }
 }

@@ -30,6 +30,7 @@ struct Model {
     std::uint64_t crystal_hz;  ///< CPUID.15H:ECX; 0 = leaf absent
     std::uint32_t features_1_ecx, features_1_edx, features_7_ebx, features_7_ecx, features_7_edx;
     std::uint32_t features_ext1_ecx, features_ext1_edx;
+    std::uint32_t svm_features = 0;  ///< CPUID.8000000AH:EDX
 };
 
 /// State of one processor that CPUID results depend on.
@@ -41,6 +42,7 @@ struct CpuidContext {
     bool apic_enabled = true;
     bool virtualization = true;  ///< VMX or SVM announced
     bool nx = true;
+    bool slat = true;  ///< nested paging announced, where the vendor does so by CPUID
     std::uint64_t xcr0 = 1;
 };
 

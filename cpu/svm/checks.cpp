@@ -60,7 +60,8 @@ void check_registers(Rules& rules, const SaveImage& state, unsigned physical_bit
                  "CS.L and CS.D not both 1 in long mode");
 }
 
-void check_controls(Rules& rules, const Controls& controls, unsigned physical_bits) {
+void check_controls(Rules& rules, const Controls& controls, const Host& host,
+                    unsigned physical_bits) {
     constexpr std::string_view kSection = "15.5.1";
     rules.demand(120, kSection, vmcb::INTERCEPT_MISC2.offset, controls.misc[1],
                  controls.intercepts(ExitCode::VMRUN), "the VMRUN intercept");
@@ -79,7 +80,8 @@ void check_controls(Rules& rules, const Controls& controls, unsigned physical_bi
     rules.demand(123, kSection, vmcb::GUEST_ASID.offset, controls.asid, controls.asid != 0,
                  "an ASID other than 0");
     rules.demand(124, "15.21.10", vmcb::VINTR.offset, controls.vintr,
-                 !vintr::V_NMI_ENABLE::test(controls.vintr) || controls.intercepts(ExitCode::NMI),
+                 !host.features.virtual_nmi || !vintr::V_NMI_ENABLE::test(controls.vintr) ||
+                     controls.intercepts(ExitCode::NMI),
                  "the NMI intercept where virtual NMIs are enabled");
 }
 
@@ -90,6 +92,8 @@ void check_nested_paging(Rules& rules, const Controls& controls, const SaveImage
                      !nested_control::SEV_ES::test(controls.nested),
                  "no encrypted guest: this processor has no SEV");
     if (!nested_control::NP_ENABLE::test(controls.nested)) return;
+    rules.demand(134, "15.25.3", vmcb::NESTED_CONTROL.offset, controls.nested,
+                 host.features.nested_paging, "no nested paging, which this processor has not");
     constexpr std::string_view kSection = "15.25.4";
     rules.demand(131, kSection, vmcb::N_CR3.offset, controls.n_cr3,
                  controls.n_cr3 >> physical_bits == 0, "bits above the physical-address width 0");
@@ -145,7 +149,7 @@ bool check_state(const Controls& controls, const SaveImage& state, const Host& h
                  unsigned physical_bits, EntryFailure& failure) {
     Rules rules(failure);
     check_registers(rules, state, physical_bits);
-    check_controls(rules, controls, physical_bits);
+    check_controls(rules, controls, host, physical_bits);
     check_nested_paging(rules, controls, state, host, physical_bits);
     return rules.passed();
 }

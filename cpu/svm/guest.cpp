@@ -178,6 +178,9 @@ std::uint32_t Guest::controls_changed() {
     // G_PAT counts only with nested paging.
     const bool repaged = replace(paged_, nested_control::NP_ENABLE::test(controls_.nested));
     stage_.root = controls_.n_cr3;
+    const bool traps = surroundings_.features.execute_trap &&
+                       nested_control::GMET::test(controls_.nested);
+    if (replace(stage_.npt_execute_trap, traps)) core_.invalidate_nested();
     // The core tags nothing with an ASID: another one, or other tables, begin without translations.
     bool others = replace(translated_asid_, controls_.asid);
     others |= replace(translated_n_cr3_, controls_.n_cr3);
@@ -379,7 +382,7 @@ void Guest::save() {
             std::memcpy(memory + range.offset, image_.at(range.offset), range.length);
     // The only bits of VINTR that the processor changes.
     std::uint64_t own = vintr::V_TPR::kMask | vintr::V_IRQ::kMask;
-    if (vintr::VGIF_ENABLE::test(controls_.vintr)) own |= vintr::VGIF::kMask;
+    if (has_virtual_gif()) own |= vintr::VGIF::kMask;
     if (has_virtual_nmis()) {
         own |= vintr::V_NMI::kMask | vintr::V_NMI_MASK::kMask;
         controls_.vintr = vintr::V_NMI_MASK::set(controls_.vintr, core_.nmi_blocked() ? 1 : 0);

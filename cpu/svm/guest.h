@@ -28,8 +28,19 @@ struct EntryResult {
 
 inline constexpr std::uint64_t kTscRatioOne = std::uint64_t{1} << 32;
 
-/// What VMRUN takes from the host around it.
+/// Optional parts of SVM (CPUID.8000000AH:EDX), as far as a VMCB may ask for them.
+struct Features {
+    bool nested_paging = true;
+    bool virtual_gif = true;
+    bool virtual_nmi = true;
+    bool execute_trap = true;
+    bool last_branches = true;
+    bool virtual_vmload = true;
+};
+
+/// What VMRUN takes from the processor and the host around it.
 struct Host {
+    Features features;
     bool interrupts = true;  ///< RFLAGS.IF, with V_INTR_MASKING the mask of physical interrupts
     /// The host's program runs on the same core: nothing of the guest stays in it after a #VMEXIT.
     bool shares_core = false;
@@ -119,6 +130,9 @@ class Guest final : public GuestMode {
     /// VMCB fields as the running guest's processor holds them.
     const Controls& controls() const noexcept { return controls_; }
     bool has_nested_paging() const noexcept { return paged_; }
+    bool has_virtual_gif() const noexcept {
+        return surroundings_.features.virtual_gif && vintr::VGIF_ENABLE::test(controls_.vintr);
+    }
     /// STGI and CLGI of a guest with a GIF of its own (APM 2 15.33.1).
     void set_virtual_gif(bool value) noexcept;
     const EntryResult& last_entry() const noexcept { return last_entry_; }
@@ -138,7 +152,7 @@ class Guest final : public GuestMode {
     /// A virtual NMI is pending.
     bool wants_nmi_window() const noexcept override;
     bool has_virtual_nmis() const noexcept override {
-        return vintr::V_NMI_ENABLE::test(controls_.vintr);
+        return surroundings_.features.virtual_nmi && vintr::V_NMI_ENABLE::test(controls_.vintr);
     }
     bool walks_pdptes() const noexcept override { return paged_; }
 
@@ -151,7 +165,7 @@ class Guest final : public GuestMode {
     };
 
     bool virtual_gif() const noexcept {
-        return !vintr::VGIF_ENABLE::test(controls_.vintr) || vintr::VGIF::test(controls_.vintr);
+        return !has_virtual_gif() || vintr::VGIF::test(controls_.vintr);
     }
 
     // guest.cpp

@@ -23,8 +23,22 @@ std::uint32_t svm_opcode(const Instruction& in) noexcept {
 
 }  // namespace
 
+Features announced_features(const Core& core) {  // APM 3 E.4.9
+    const std::uint32_t word = core.native_cpuid(0x8000000a, 0).edx;
+    Features features;
+    features.nested_paging = sim::bit(word, 0);
+    features.last_branches = sim::bit(word, 1);
+    features.virtual_vmload = sim::bit(word, 15);
+    features.virtual_gif = sim::bit(word, 16);
+    features.execute_trap = sim::bit(word, 17);
+    features.virtual_nmi = sim::bit(word, 25);
+    return features;
+}
+
 Operation::Operation(Core& core)
-    : core_(core), guest_(0, core, *this, core.model().physical_address_bits) {}
+    : core_(core),
+      features_(announced_features(core)),
+      guest_(0, core, *this, core.model().physical_address_bits) {}
 
 // --- instructions ---
 
@@ -61,6 +75,7 @@ bool Operation::execute(const Instruction& in) {
         case kClgi: set_gif(opcode == kStgi); break;
         case kInvlpga: invlpga(rax, static_cast<std::uint32_t>(core_.gpr(engine::kRcx))); break;
         default:
+            if (opcode != kVmrun && !translate_virtual(rax, in)) return true;
             if (!check_address(opcode, rax)) return true;
             if (opcode == kVmrun) {
                 vmrun(in, rax);
@@ -100,6 +115,31 @@ bool Operation::check_address(std::uint32_t opcode, std::uint64_t address) {
     return true;
 }
 
+/// VMLOAD and VMSAVE of a guest to whom they are virtualized (APM 2 15.33.2): rAX is one of its
+/// physical addresses. False: a nested page fault exited.
+bool Operation::translate_virtual(std::uint64_t& address, const Instruction& in) {
+    const std::uint64_t extensions =
+        guest_.in_guest() ? guest_.vmcb().get(vmcb::VIRTUAL_EXTENSIONS) : 0;
+    const mmu::SecondStage* stage = guest_.in_guest() ? guest_.second_stage() : nullptr;
+    const bool virtualized = features_.virtual_vmload && stage != nullptr &&
+                             virtual_extensions::VMLOAD_VMSAVE::test(extensions);
+    if (!virtualized) return true;
+    mmu::WalkSteps steps;
+    const mmu::NestedRequest request{.access = mmu::Access::write, .linear_valid = false};
+    const mmu::NestedTranslation at =
+        mmu::translate_guest_physical(*stage, address, request, steps);
+    if (at.fault.kind == mmu::NestedFaultKind::none) {
+        address = at.system_physical;
+        return true;
+    }
+    Action action;
+    action.kind = ActionKind::nested_page_fault;
+    action.instruction_length = in.length;
+    action.fault = &at.fault;
+    core_.exits(action);
+    return false;
+}
+
 /// INVLPGA. Host translations are gone at each VMRUN, a guest's at each #VMEXIT: DEVIATION: only the
 /// guest's second stage stays cached, and goes as a whole.
 void Operation::invlpga(std::uint64_t linear, std::uint32_t asid) {
@@ -111,7 +151,7 @@ void Operation::invlpga(std::uint64_t linear, std::uint32_t asid) {
 // --- global interrupt flag ---
 
 void Operation::set_gif(bool value) {
-    if (guest_.in_guest() && vintr::VGIF_ENABLE::test(guest_.controls().vintr))
+    if (guest_.in_guest() && guest_.has_virtual_gif())
         return guest_.set_virtual_gif(value);
     gif_ = value;
     if (!value) return;
@@ -150,6 +190,7 @@ void Operation::reset(bool init) {
 
 Host Operation::surroundings() const {
     Host host;
+    host.features = features_;
     host.interrupts = (core_.rflags() & rflags::kIF) != 0;
     host.shares_core = true;
     host.paging = (core_.cr(0) & cr0::kPG) != 0;
@@ -186,7 +227,8 @@ void Operation::vmrun(const Instruction& in, std::uint64_t address) {
 /// LBR virtualization (APM 2 15.23): the guest has records of its own.
 void Operation::swap_in_branches() {
     const Vmcb& vmcb = guest_.vmcb();
-    guest_has_branches_ = virtual_extensions::LBR::test(vmcb.get(vmcb::VIRTUAL_EXTENSIONS));
+    guest_has_branches_ = features_.last_branches &&
+                          virtual_extensions::LBR::test(vmcb.get(vmcb::VIRTUAL_EXTENSIONS));
     if (!guest_has_branches_) return;
     core_.last_branches() = {vmcb.get(vmcb::DBGCTL), vmcb.get(vmcb::BR_FROM), vmcb.get(vmcb::BR_TO),
                              vmcb.get(vmcb::LAST_EXCEPTION_FROM),

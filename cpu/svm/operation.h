@@ -22,6 +22,9 @@ enum class Refusal : std::uint32_t {
     not_supported,         ///< SKINIT
 };
 
+/// As CPUID announces them.
+Features announced_features(const Core& core);
+
 class Operation final : public Virtualization, private HostSoftware {
   public:
     /// `core` outlives this object.
@@ -45,6 +48,7 @@ class Operation final : public Virtualization, private HostSoftware {
 
     bool refuse(std::uint8_t vector, Refusal reason, std::uint32_t opcode, std::uint64_t value);
     bool check_address(std::uint32_t opcode, std::uint64_t address);
+    bool translate_virtual(std::uint64_t& address, const Instruction& in);
     bool vmmcall(const Instruction& in);
     void vmrun(const Instruction& in, std::uint64_t address);
     void invlpga(std::uint64_t linear, std::uint32_t asid);
@@ -55,6 +59,7 @@ class Operation final : public Virtualization, private HostSoftware {
     Host surroundings() const;
 
     Core& core_;
+    Features features_;
     Guest guest_;
     bool gif_ = true;
     bool guest_has_branches_ = false;  ///< LBR virtualization, while a guest runs

@@ -103,8 +103,8 @@ class RegisterFile : public ExecutionCore {
     void fxrstor(const std::array<std::uint8_t, 512>&) override {}
     bool interrupt_shadow() const override { return shadow; }
     void set_interrupt_shadow(bool value) override { shadow = value; }
-    bool nmi_blocked() const override { return false; }
-    void set_nmi_blocked(bool) override {}
+    bool nmi_blocked() const override { return blocks_nmis; }
+    void set_nmi_blocked(bool value) override { blocks_nmis = value; }
     ActivityState activity() const override { return activity_; }
     void set_activity(ActivityState state) override { activity_ = state; }
     void flush_tlb() override {}
@@ -116,7 +116,7 @@ class RegisterFile : public ExecutionCore {
     engine::OptionalIntercepts optional;
     std::vector<std::uint8_t> code;
     unsigned nested_flushes = 0, segment_loads = 0, control_loads = 0;
-    bool shadow = false;
+    bool shadow = false, blocks_nmis = false;
     std::array<std::uint64_t, 16> gprs{};
     std::array<Segment, 8> segments{};
     std::array<std::uint64_t, 9> crs{};

@@ -42,6 +42,8 @@ constexpr Broken kBroken[] = {
          b.put(vmcb::MSRPM_BASE_PA, ~0ull);
      }},
     {123, "15.5.1", "GUEST_ASID", [](Bench& b) { b.put(vmcb::GUEST_ASID, 0); }},
+    {124, "15.21.10", "VINTR",
+     [](Bench& b) { b.put(vmcb::VINTR, vintr::V_NMI_ENABLE::kMask); }},
     {130, "15.34", "NESTED_CONTROL", [](Bench& b) { b.put(vmcb::NESTED_CONTROL, 2); }},
     {131, "15.25.4", "N_CR3",
      [](Bench& b) {
@@ -130,7 +132,7 @@ TEST_CASE("what the rules allow at their borders") {
         b.put(vmcb::CR0, cr0::kET | cr0::kCD | cr0::kNW);
         b.put(vmcb::CR4, 0);
         b.put(vmcb::EFER, efer::kSVME);
-        b.put(vmcb::CR3, ~0ull);
+        b.put(vmcb::CR3, (1ull << 48) - 1);
     }
     SUBCASE("an invalid event that is not marked valid") {
         b.put(vmcb::EVENTINJ, 6u << 8);

@@ -120,6 +120,43 @@ TEST_CASE("NX is reserved without the host's EFER.NXE") {
     CHECK(n.go(Access::read).nested.information == (kFinal | 8 | 4 | 1));
 }
 
+TEST_CASE("bits 8 and 7 of a PML4E are reserved") {
+    for (const std::uint64_t bit : {std::uint64_t{1} << 7, std::uint64_t{1} << 8}) {
+        Nested n;
+        n.t.put(n.npt(kGuestFrame, 4), n.t.get(n.npt(kGuestFrame, 4)) | bit);
+        CHECK(n.go(Access::read).nested.information == (kTable | 8 | 4 | 2 | 1));
+    }
+}
+
+TEST_CASE("without NX and SMEP of the host a fault does not tell fetches") {
+    Nested n;
+    n.map(kGuestFrame, 0, 0);
+    CHECK(n.go(Access::execute).nested.information == (kFinal | 16 | 4));
+    n.stage.npt_tells_fetches = false;
+    CHECK(n.go(Access::execute).nested.information == (kFinal | 4));
+}
+
+TEST_CASE("guest mode execute trap: U/S says who fetches, and nothing else") {
+    NestedTlb tlb;
+    for (const bool cached : {false, true}) {
+        CAPTURE(cached);
+        Nested n;
+        n.stage.npt_execute_trap = true;
+        n.stage.tlb = cached ? &tlb : nullptr;
+        tlb.invalidate_all();
+        CHECK(n.go(Access::execute, true).outcome == WalkOutcome::ok);
+        CHECK(n.go(Access::execute).nested.information == (kFinal | 16 | 4 | 1));
+        n.map(kGuestFrame, kFrame, kP | kRW);
+        tlb.invalidate_all();
+        CHECK(n.go(Access::execute).outcome == WalkOutcome::ok);
+        CHECK(n.go(Access::execute, true).nested.information == (kFinal | 16 | 4 | 1));
+        CHECK(n.go(Access::write, true).outcome == WalkOutcome::ok);
+        n.map(kGuestFrame, kFrame, kP | kRW | kXD);
+        tlb.invalidate_all();
+        CHECK(n.go(Access::execute).nested.information == (kFinal | 16 | 4 | 1));
+    }
+}
+
 TEST_CASE("nested large pages and their reserved bits") {
     Nested n;
     constexpr std::uint64_t kGpa = 0x80'4020'1000;

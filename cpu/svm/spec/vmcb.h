@@ -185,10 +185,12 @@ namespace nested_control {
 using NP_ENABLE = sim::Bits<0>;
 using SEV = sim::Bits<1>;
 using SEV_ES = sim::Bits<2>;
+using GMET = sim::Bits<3>;
 }  // namespace nested_control
 
 namespace virtual_extensions {
-using LBR = sim::Bits<0>;  ///< LBR virtualization (APM 2 15.23)
+using LBR = sim::Bits<0>;            ///< LBR virtualization (APM 2 15.23)
+using VMLOAD_VMSAVE = sim::Bits<1>;  ///< virtualized VMLOAD and VMSAVE (APM 2 15.33.2)
 }  // namespace virtual_extensions
 
 /// EVENTINJ and EXITINTINFO (APM 2 15.20, 15.7.2).
