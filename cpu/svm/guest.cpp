@@ -163,7 +163,11 @@ bool Guest::load_controls(std::uint32_t clean) {
         take(controls_.msrpm, vmcb::MSRPM_BASE_PA);
     }
     if (!(clean & clean::kAsid)) take(controls_.asid, vmcb::GUEST_ASID);
-    if (!(clean & clean::kTpr)) controls_.vintr = vmcb_.get(vmcb::VINTR);
+    if (!(clean & clean::kTpr)) {
+        const std::uint64_t vintr = vmcb_.get(vmcb::VINTR);
+        changed |= vintr::V_NMI_ENABLE::test(vintr ^ controls_.vintr);  // the rest has no rules
+        controls_.vintr = vintr;
+    }
     if (!(clean & clean::kNestedPaging)) {
         take(controls_.nested, vmcb::NESTED_CONTROL);
         take(controls_.n_cr3, vmcb::N_CR3);
@@ -225,13 +229,19 @@ std::uint32_t Guest::pull(std::uint32_t clean) {
     return changed;
 }
 
+/// APM 2 15.5.1: real mode has CPL 0 and virtual-8086 mode CPL 3, whatever the VMCB says.
+unsigned Guest::guest_cpl() const noexcept {
+    if (!(image_.get(vmcb::CR0) & cr0::kPE)) return 0;
+    return image_.get(vmcb::RFLAGS) & rflags::kVM ? 3 : image_.get(vmcb::CPL);
+}
+
 void Guest::apply_segments() {
     for (unsigned i = 0; i < 4; ++i) {
         const auto name = static_cast<SegmentName>(i);
         Segment segment = read_segment(image_, run_segment(i));
         // DEVIATION: the core's CPL is SS.DPL; the VMCB's CPL takes its place.
         if (name == SegmentName::ss)
-            segment.access_rights = ar::DPL::set(segment.access_rights, image_.get(vmcb::CPL));
+            segment.access_rights = ar::DPL::set(segment.access_rights, guest_cpl());
         // 64-bit mode ignores the base, whatever the VMCB holds there.
         if (name == SegmentName::cs && (core_.efer() & efer::kLMA) &&
             ar::L::test(segment.access_rights))
@@ -295,6 +305,7 @@ Event Guest::inject_event() {
         injected.instruction_length = length <= 15 ? static_cast<std::uint8_t>(length) : 0;
     }
     if (exception && injected.vector == kPF) injected.address = core_.cr(2);
+    if (injected.type == EventType::nmi && has_virtual_nmis()) core_.set_nmi_blocked(true);
     core_.charge(core_.timing().entry_event_injection);
     core_.inject(injected);
     return injected;
@@ -313,7 +324,8 @@ EntryResult Guest::refuse(const EntryFailure& failure) {
 
 EntryResult Guest::vmrun(const Host& host) {
     SIM_ASSERT(!in_guest_);
-    const std::uint32_t clean = cached_ ? vmcb_.get(vmcb::CLEAN) : 0;
+    // Bits that name no group may be set; software keeps its own there.
+    const std::uint32_t clean = cached_ ? vmcb_.get(vmcb::CLEAN) & clean::kAll : 0;
     const bool everything = !cached_ || host.shares_core;
     const bool controls_differ = load_controls(clean) || everything;
     std::uint32_t differing = pull(clean);

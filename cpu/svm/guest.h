@@ -174,6 +174,7 @@ class Guest final : public GuestMode {
     std::uint32_t controls_changed();
     std::uint32_t pull(std::uint32_t clean);
     void apply(std::uint32_t groups);
+    unsigned guest_cpl() const noexcept;
     void apply_segments();
     void save();
     Event inject_event();

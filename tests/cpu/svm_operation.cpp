@@ -76,6 +76,35 @@ TEST_CASE("PDPTEs are checked by VMRUN only without nested paging") {
     }
 }
 
+TEST_CASE("reserved clean bits mean nothing") {
+    Bench b;
+    b.intercept(ExitCode::HLT);
+    REQUIRE(b.provoke(ActionKind::hlt));
+    b.put(vmcb::CLEAN, ~std::uint32_t{0});
+    b.put(vmcb::RIP, 0x1234);
+    REQUIRE(b.guest.vmrun().entered());
+    CHECK(b.core.rip() == 0x1234);
+}
+
+TEST_CASE("CPL follows from the mode where it has to") {
+    Bench b;
+    b.put(vmcb::EFER, std::uint64_t{efer::kSVME});
+    b.put(vmcb::CS_ATTRIB, 0xc9b);
+    b.put(vmcb::CR4, 0);
+    SUBCASE("real mode") {
+        b.put(vmcb::CR0, std::uint64_t{cr0::kET});
+        b.put(vmcb::CPL, 3);
+        REQUIRE(b.guest.vmrun().entered());
+        CHECK(b.core.cpl() == 0);
+    }
+    SUBCASE("virtual-8086 mode") {
+        b.put(vmcb::RFLAGS, rflags::kVM | 2);
+        b.put(vmcb::CPL, 0);
+        REQUIRE(b.guest.vmrun().entered());
+        CHECK(b.core.cpl() == 3);
+    }
+}
+
 TEST_CASE("a virtual NMI waits for the virtual GIF and for the end of the one before") {
     Bench b;
     b.intercept(ExitCode::NMI);
@@ -113,6 +142,18 @@ TEST_CASE("the host's blocking of NMIs is back after a #VMEXIT") {
     b.guest.exit(action, nullptr);
     CHECK_FALSE(b.core.blocks_nmis);
     CHECK(vintr::V_NMI_MASK::test(b.get(vmcb::VINTR)));
+}
+
+TEST_CASE("an injected NMI blocks virtual NMIs") {
+    for (const bool virtual_nmis : {false, true}) {
+        CAPTURE(virtual_nmis);
+        Bench b;
+        b.intercept(ExitCode::NMI);
+        b.put(vmcb::VINTR, virtual_nmis ? vintr::V_NMI_ENABLE::kMask : 0);
+        b.put(vmcb::EVENTINJ, 1u << 31 | event::kNmi << event::TYPE::kLow | kNmi);
+        REQUIRE(b.guest.vmrun().entered());
+        CHECK(b.core.blocks_nmis == virtual_nmis);
+    }
 }
 
 TEST_CASE("the guest's TSC is the host's by the ratio, then the offset") {
