@@ -249,6 +249,64 @@ TEST_CASE("contradictions between keys are found") {
           "folder/test.toml:9:6: console.input[0].vm: there is no VM called \"b\" | ");
 }
 
+TEST_CASE("a virtual machine boots in the same ways as a bare one, and has test devices") {
+    const Scenario scenario = parse(with_vm("", R"(
+protocol = "multiboot"
+modules = ["initrd.txt one two"]
+command_line = "words"
+[[vm.test_device]]
+kind = "debug-exit"
+[[vm.test_device]]
+kind = "hyperv-testdev"
+[[vm]]
+name = "flat"
+kernel = "boot.bin"
+protocol = "flat"
+flat = { mode = "long", load = 0x8000, registers = ["rsp=0x7000"] }
+test_device = [{ kind = "debug-exit" }]
+[expect]
+exit_code = 3
+)"));
+    REQUIRE(scenario.vms.size() == 2);
+    const BootConfig& boot = scenario.vms[0].boot;
+    CHECK(boot.protocol == BootProtocol::multiboot);
+    CHECK(boot.modules == std::vector<std::string>{"folder/initrd.txt one two"});
+    CHECK(boot.command_line == "words");
+    REQUIRE(scenario.vms[0].test_devices.size() == 2);
+    CHECK(scenario.vms[0].test_devices[1].kind == TestDeviceKind::hyperv_testdev);
+    const BootConfig& flat = scenario.vms[1].boot;
+    CHECK(flat.kernel == "folder/boot.bin");
+    CHECK(!flat.command_line);
+    CHECK(flat.flat.mode == FlatMode::long_mode);
+    CHECK(flat.flat.load == 0x8000);
+    CHECK(!flat.flat.entry);
+    CHECK(flat.flat.registers == std::vector<std::string>{"rsp=0x7000"});
+    CHECK(scenario.test_devices.empty());
+    CHECK(scenario.expect.end == ExpectedEnd::exit);
+}
+
+TEST_CASE("contradictions about what a virtual machine boots are found") {
+    CHECK(error_of(with_vm("", "flat = { load = 1 }\n")) ==
+          "folder/test.toml:8:8: vm[0].flat: is for protocol = \"flat\" only | ");
+    CHECK(error_of(with_vm("", "protocol = \"flat\"\nflat = { registers = [\"eip=1\"] }\n"))
+              .find("vm[0].flat.registers[0]: expected \"NAME=VALUE\"") != std::string::npos);
+    CHECK(error_of(with_vm("", "protocol = \"linux\"\nmodules = [\"a\"]\n"))
+              .find("vm[0].modules: linux takes no modules | give an initramfs") !=
+          std::string::npos);
+    CHECK(error_of(with_vm("", "test_device = [{ kind = \"pic\" }]\n"))
+              .find("vm[0].test_device[0].kind: a virtual machine has no device of this kind") !=
+          std::string::npos);
+    CHECK(error_of(with_vm("", "test_device = [{ kind = \"testdev\" }, { kind = \"testdev\" }]\n"))
+              .find("vm[0].test_device[1].kind: there is already one of this kind") !=
+          std::string::npos);
+    CHECK(error_of(with_vm("", "[[test_device]]\nkind = \"debug-exit\"\n"))
+              .find("test_device[0]: is for a bare machine only | write [[vm.test_device]]") !=
+          std::string::npos);
+    CHECK(error_of(with_vm("", "[expect]\nexit_code = 1\n"))
+              .find("add a [[vm.test_device]] of kind \"debug-exit\" to each VM") !=
+          std::string::npos);
+}
+
 TEST_CASE("the example of a duplicate logical unit by default position") {
     const Scenario scenario =
         parse(with_vm("", "[[vm.disk]]\nimage = \"i\"\nlun = 5\n[[vm.disk]]\nimage = \"j\"\n"));

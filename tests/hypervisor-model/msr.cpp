@@ -205,6 +205,14 @@ TEST_CASE("AMD's own MSRs") {
     CHECK_FALSE(vp.write_msr(x86_msr::kHwcr, 1, m.now).gp);
     CHECK(vp.read_msr(x86_msr::kHwcr, m.now).value == 1);
     CHECK(vp.read_msr(x86_msr::kDeCfg, m.now).value == 2);
+    for (std::uint32_t i = 0; i < 8; ++i) {
+        CHECK_FALSE(vp.write_msr(x86_msr::kPerfEvtSel0 + i, 0x43'0076, m.now).gp);
+        CHECK(vp.read_msr(x86_msr::kPerfEvtSel0 + i, m.now) == MsrResult::of(0));
+    }
+    CHECK(vp.read_msr(x86_msr::kPerfEvtSel0 + 8, m.now).gp);
+    Msrs intel;
+    CHECK_FALSE(intel.readable(x86_msr::kPerfEvtSel0));
+    CHECK_FALSE(intel.write(x86_msr::kPerfEvtSel0 + 7, 0));
 }
 
 TEST_CASE("unknown MSRs: fault, parent's answer, or nothing") {
