@@ -14,11 +14,16 @@ namespace {
 /// The execution engine keeps addresses from 32 TiB on to itself; its tables grow with RAM.
 constexpr std::uint64_t kLargestRam = std::uint64_t{1} << 40;
 
-const cpu::Model& model_of(const Scenario& scenario) {
-    const cpu::Model* model =
+/// CPUID.01H:ECX, x2APIC.
+constexpr std::uint32_t kX2apic = 1u << 21;
+
+cpu::Model model_of(const Scenario& scenario) {
+    const cpu::Model* found =
         cpu::find_model(scenario.host.vendor == Vendor::intel ? "intel-cascadelake" : "amd-rome");
-    SIM_ASSERT(model != nullptr);
-    return *model;
+    SIM_ASSERT(found != nullptr);
+    cpu::Model model = *found;
+    if (scenario.host.disabled(Feature::x2apic)) model.features_1_ecx &= ~kX2apic;
+    return model;
 }
 
 std::uint64_t checked_ram(const Scenario& scenario) {
@@ -35,6 +40,7 @@ apic::LocalApicConfig apic_config(const Scenario& scenario, const cpu::Model& mo
     apic::LocalApicConfig config;
     config.id = id;
     config.bootstrap_processor = id == 0;
+    config.x2apic = (model.features_1_ecx & kX2apic) != 0;
     config.tsc_deadline = (model.features_1_ecx & 1u << 24) != 0;
     config.physical_address_bits = model.physical_address_bits;
     config.timer_hz = scenario.timing.clock_apic_timer_hz;

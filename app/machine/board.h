@@ -53,7 +53,7 @@ class Board final : private devices::PowerControl {
 
     const Scenario& scenario;
     RunOptions& options;
-    const cpu::Model& model;
+    const cpu::Model model;
     sim::Ram ram;
     sim::Recorder recorder;
     cpu::SharedClock clock;

@@ -18,7 +18,7 @@
 namespace hvsim::app {
 
 enum class Vendor : std::uint8_t { intel, amd };
-enum class Feature : std::uint8_t { vmx, svm, nx, slat };
+enum class Feature : std::uint8_t { vmx, svm, nx, slat, x2apic };
 enum class DiskFormat : std::uint8_t { raw, vhd };
 enum class DiskAccess : std::uint8_t { overlay, in_place, read_only };
 enum class EventAction : std::uint8_t { remove_disk, add_disk };

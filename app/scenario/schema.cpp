@@ -24,7 +24,7 @@ constexpr Range kHostRam{128 * kMiB, 256 * kGiB, 2 * kMiB};
 
 // The words stand in the order of the enumerations in scenario.h.
 constexpr string_view kVendors[] = {"intel", "amd"};
-constexpr string_view kFeatures[] = {"vmx", "svm", "nx", "slat"};
+constexpr string_view kFeatures[] = {"vmx", "svm", "nx", "slat", "x2apic"};
 constexpr string_view kFormats[] = {"raw", "vhd"};
 constexpr string_view kAccesses[] = {"overlay", "in-place", "read-only"};
 constexpr string_view kActions[] = {"remove-disk", "add-disk"};
