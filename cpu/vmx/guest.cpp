@@ -76,22 +76,18 @@ bool Guest::write_unchecked_control(Field field, std::uint64_t value) {
 }
 
 bool Guest::read_encoded(std::uint32_t encoding, std::uint64_t& value) const {
-    const bool high = ACCESS_HIGH::test(encoding);
-    const std::uint32_t full = encoding & ~static_cast<std::uint32_t>(ACCESS_HIGH::kMask);
-    if (field_position(full) < 0) return false;
-    if (high && static_cast<FieldWidth>(FIELD_WIDTH::get(full)) != FieldWidth::bits64) return false;
-    value = read(static_cast<Field>(full));
-    if (high) value >>= 32;
+    Field field{};
+    bool high = false;
+    if (!find_component(encoding, field, high)) return false;
+    value = read(field) >> (high ? 32 : 0);
     return true;
 }
 
 InstructionError Guest::write_encoded(std::uint32_t encoding, std::uint64_t value) {
-    std::uint64_t old = 0;
-    if (!read_encoded(encoding, old)) return InstructionError::unsupported_component;
-    const std::uint32_t full = encoding & ~static_cast<std::uint32_t>(ACCESS_HIGH::kMask);
-    const auto field = static_cast<Field>(full);
-    if (type_of(field) == FieldType::read_only) return InstructionError::vmwrite_read_only;
-    if (ACCESS_HIGH::test(encoding)) value = (read(field) & 0xffffffff) | value << 32;
+    Field field{};
+    bool high = false;
+    if (!find_component(encoding, field, high)) return InstructionError::unsupported_component;
+    if (high) value = (read(field) & 0xffffffff) | value << 32;
     write(field, value);
     return InstructionError::none;
 }
@@ -306,6 +302,8 @@ void Guest::cache_controls() {
     io_bitmap_a_ = raw(Field::IO_BITMAP_A);
     io_bitmap_b_ = raw(Field::IO_BITMAP_B);
     msr_bitmaps_ = raw(Field::MSR_BITMAPS);
+    tsc_multiplier_ = raw(Field::TSC_MULTIPLIER);
+    apic_access_page_ = raw(Field::APIC_ACCESS_ADDRESS);
     pause_loop_.gap = static_cast<std::uint32_t>(raw(Field::PLE_GAP));
     pause_loop_.window = static_cast<std::uint32_t>(raw(Field::PLE_WINDOW));
     ept_ = (secondary_ & secondary::kEpt) != 0;
@@ -314,6 +312,7 @@ void Guest::cache_controls() {
     stage_.root = raw(Field::EPT_POINTER);
     stage_.mode_based_execute = (secondary_ & secondary::kModeBasedExecute) != 0;
     stage_.tlb = &core_.nested_tlb();
+    stage_.log = uses(secondary::kPageModificationLogging) ? &page_log_ : nullptr;
     engine::OptionalIntercepts optional;
     optional.cr3_read = (primary_ & primary::kCr3StoreExiting) != 0;
     optional.cr3_write = (primary_ & primary::kCr3LoadExiting) != 0;
@@ -340,6 +339,8 @@ Event Guest::inject_event() {
         event.instruction_length = static_cast<std::uint8_t>(raw(Field::ENTRY_INSTRUCTION_LENGTH));
     if (event.vector == kPF && event.type == EventType::hardware_exception)
         event.address = core_.cr(2);  // CR2 is the host software's to set
+    // Virtual NMIs are blocked from here to the guest's IRET (SDM 3C 27.6.1).
+    if (event.type == EventType::nmi && has_virtual_nmis()) core_.set_nmi_blocked(true);
     core_.charge(core_.timing().entry_event_injection);
     core_.inject(event);
     return event;

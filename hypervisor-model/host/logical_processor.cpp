@@ -288,21 +288,17 @@ void LogicalProcessor::deliver_events(VpRecord& record) {
     const bool shadow = backend.interrupt_shadow();
     const bool blocked = backend.core().nmi_blocked();
     if (!blocked) vp.nmi_unblocked();
-    if (vp.nmi_pending() && !blocked && !shadow) {
-        if (vp.take_nmi()) {
-            backend.inject({InjectedEvent::Type::nmi, 2, false, 0, 0});
-            backend.core().set_nmi_blocked(true);
-            return;
-        }
-    }
+    const bool nmi = vp.nmi_pending() && !blocked && !shadow && vp.take_nmi();
+    if (nmi) backend.inject({InjectedEvent::Type::nmi, 2, false, 0, 0});
     const bool pending = vp.pending_vector().has_value();
-    const bool open = (backend.rflags() & cpu::rflags::kIF) != 0 && !shadow;
+    const bool open = !nmi && (backend.rflags() & cpu::rflags::kIF) != 0 && !shadow;
     if (pending && open) {
         const std::uint8_t vector = vp.accept_interrupt(now());
         backend.core().charge(host_.timing().hypervisor_event_injection);
         backend.inject({InjectedEvent::Type::external_interrupt, vector, false, 0, 0});
     }
     backend.request_interrupt_window(vp.pending_vector().has_value() && !open);
+    backend.request_nmi_window(vp.nmi_pending());
 }
 
 bool LogicalProcessor::enter(VpRecord& record) {

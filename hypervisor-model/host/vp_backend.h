@@ -79,6 +79,8 @@ class VpBackend : public VpContext {
     virtual void skip_instruction(unsigned length) = 0;
     /// Asks for (or no longer for) an exit as soon as the guest can take an interrupt.
     virtual void request_interrupt_window(bool wanted) = 0;
+    /// Likewise for an NMI, which the guest blocks.
+    virtual void request_nmi_window(bool wanted) = 0;
     /// Performs the intercepted MOV to or from a control register; false: #GP(0). `tpr_changed`:
     /// CR8 was written.
     virtual bool emulate_cr_access(const ExitInfo& exit, apic::LocalApic& virtual_apic) = 0;

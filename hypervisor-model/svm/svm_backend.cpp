@@ -219,6 +219,20 @@ void SvmBackend::skip_instruction(unsigned length) {
 /// A virtual interrupt that always has priority, and is intercepted, opens when the guest can take
 /// interrupts (APM 2 15.21.4).
 void SvmBackend::request_interrupt_window(bool wanted) {
+    interrupt_window_ = wanted;
+    set_window();
+}
+
+// DEVIATION: an NMI that waits for the end of another's handler is taken when the handler's IRET has
+// set RFLAGS.IF, or at any other exit after it. With the intercept of IRET it would have to be
+// followed by a single step.
+void SvmBackend::request_nmi_window(bool wanted) {
+    nmi_window_ = wanted && ((rflags() & cpu::rflags::kIF) == 0 || interrupt_shadow());
+    set_window();
+}
+
+void SvmBackend::set_window() {
+    const bool wanted = interrupt_window_ || nmi_window_;
     if (wanted == window_) return;
     window_ = wanted;
     std::uint64_t value = svm::vintr::V_INTR_MASKING::kMask;
@@ -390,6 +404,7 @@ void SvmBackend::inject(const InjectedEvent& event) {
             break;
         case InjectedEvent::Type::nmi:
             type = svm::event::kNmi;
+            core_.set_nmi_blocked(true);  // the hypervisor's own note, which the guest's IRET ends
             break;
         case InjectedEvent::Type::software_interrupt:
             type = svm::event::kSoftwareInterrupt;

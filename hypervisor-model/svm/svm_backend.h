@@ -29,6 +29,7 @@ class SvmBackend final : public VpBackend {
     ExitInfo exit_info() const override;
     void skip_instruction(unsigned length) override;
     void request_interrupt_window(bool wanted) override;
+    void request_nmi_window(bool wanted) override;
     bool emulate_cr_access(const ExitInfo& exit, apic::LocalApic& virtual_apic) override;
     void set_tsc_offset(std::uint64_t offset) override;
     void invalidate_guest_physical() override { flush_tlb(); }
@@ -90,7 +91,10 @@ class SvmBackend final : public VpBackend {
     std::uint32_t clean_ = 0;  ///< what has not changed since the last VMRUN
     bool flush_due_ = false;   ///< the next VMRUN drops the ASID's translations
     bool halted_ = false;
-    bool window_ = false;
+    void set_window();
+
+    bool interrupt_window_ = false, nmi_window_ = false;
+    bool window_ = false;  ///< as VINTR has it
 };
 
 }  // namespace hvsim::hv

@@ -131,6 +131,7 @@ ExitInfo VmxBackend::exit_info() const {
                                                                 : ExitKind::exception;
             break;
         case vmx::ExitReason::external_interrupt: exit.kind = ExitKind::external_interrupt; break;
+        case vmx::ExitReason::nmi_window:
         case vmx::ExitReason::interrupt_window: exit.kind = ExitKind::interrupt_window; break;
         case vmx::ExitReason::triple_fault: exit.kind = ExitKind::triple_fault; break;
         case vmx::ExitReason::cpuid: exit.kind = ExitKind::cpuid; break;
@@ -191,10 +192,19 @@ void VmxBackend::skip_instruction(unsigned length) {
 void VmxBackend::request_interrupt_window(bool wanted) {
     if (wanted == window_) return;
     window_ = wanted;
+    set_primary_control(vmx::primary::kInterruptWindowExiting, wanted);
+}
+
+void VmxBackend::request_nmi_window(bool wanted) {
+    if (wanted == nmi_window_) return;
+    nmi_window_ = wanted;
+    set_primary_control(vmx::primary::kNmiWindowExiting, wanted);
+}
+
+void VmxBackend::set_primary_control(std::uint32_t control, bool wanted) {
     const std::uint64_t controls = vmcs_.read(Field::PRIMARY_CONTROLS);
     vmcs_.write(Field::PRIMARY_CONTROLS,
-                wanted ? controls | vmx::primary::kInterruptWindowExiting
-                       : controls & ~std::uint64_t{vmx::primary::kInterruptWindowExiting});
+                wanted ? controls | control : controls & ~std::uint64_t{control});
 }
 
 /// CR0 as the guest wants it: NE stays 1 underneath, IA-32e mode follows PG (SDM 3A 10.8.5).

@@ -27,6 +27,7 @@ class VmxBackend final : public VpBackend {
     ExitInfo exit_info() const override;
     void skip_instruction(unsigned length) override;
     void request_interrupt_window(bool wanted) override;
+    void request_nmi_window(bool wanted) override;
     bool emulate_cr_access(const ExitInfo& exit, apic::LocalApic& virtual_apic) override;
     void set_tsc_offset(std::uint64_t offset) override;
     void invalidate_guest_physical() override { core_.invalidate_nested(); }
@@ -78,7 +79,9 @@ class VmxBackend final : public VpBackend {
     cpu::vmx::Guest vmcs_;
     bool launched_ = false;
     bool halted_ = false;
-    bool window_ = false;
+    void set_primary_control(std::uint32_t control, bool wanted);
+
+    bool window_ = false, nmi_window_ = false;
 };
 
 }  // namespace hvsim::hv
