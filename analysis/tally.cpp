@@ -334,9 +334,9 @@ void Tally::add_disks(RunResult& result) const {
 void Tally::add_dma(RunResult& result) const {
     Table table{"dma_faults", "DMA faults", "source and reason", {kCount}, {}};
     for (const auto& [key, count] : dma_faults_)
-        table.rows.push_back(
-            {fmt::format("{:#06x} {}", key.first, name_of(EventKind::kDmaFault, 2, key.second)),
-             {count}});
+        table.rows.push_back({fmt::format("{}: {}", name_of(EventKind::kDmaFault, 0, key.first),
+                                          name_of(EventKind::kDmaFault, 2, key.second)),
+                              {count}});
     append(result, std::move(table));
     Table events{"translation", "Translation", "event", {kCount}, {}};
     const auto add = [&events](const char* name, std::uint64_t count) {

@@ -12,9 +12,9 @@ namespace {
 
 /// Arguments that people count in tens.
 bool is_decimal(std::string_view name) {
-    constexpr std::array<std::string_view, 14> names{
-        "bytes",  "size", "blocks", "payload_size", "reps_done", "lba",        "relid",
-        "vector", "sint", "timer",  "to_guest",     "is_write",  "command_id", "flag"};
+    constexpr std::array<std::string_view, 13> names{
+        "bytes", "size",  "blocks",   "payload_size", "reps_done",  "lba", "relid",
+        "sint",  "timer", "to_guest", "is_write",     "command_id", "flag"};
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
@@ -56,7 +56,8 @@ std::string TraceText::argument(const sim::Event& event, unsigned index) const {
     const std::uint64_t value = event.arguments[index];
     const std::string& name = info_.events[kind].arguments[index];
     if (const auto symbol = info_.names.find(kind, index, value); !symbol.empty())
-        return fmt::format(" {}={}", name, symbol);
+        return symbol.find(' ') == symbol.npos ? fmt::format(" {}={}", name, symbol)
+                                               : fmt::format(" {}=\"{}\"", name, symbol);
     if (name.ends_with("_ps")) {
         const std::string_view stem = std::string_view(name).substr(0, name.size() - 3);
         std::string text = duration_text(value);

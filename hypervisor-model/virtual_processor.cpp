@@ -48,6 +48,7 @@ VirtualProcessor::~VirtualProcessor() = default;
 sim::Subject VirtualProcessor::subject() const noexcept {
     sim::Subject who = partition_.subject();
     who.vp = static_cast<std::uint16_t>(index_);
+    who.lp = home_;
     return who;
 }
 

@@ -61,6 +61,8 @@ class VirtualProcessor final : public SynicClient {
     Partition& partition() const noexcept { return partition_; }
     Hypervisor& hypervisor() const noexcept { return hypervisor_; }
     sim::Subject subject() const noexcept;
+    /// The logical processor that it runs on, for its events.
+    void set_home(std::uint16_t processor) noexcept { home_ = processor; }
     VpContext& context() const;
     bool has_context() const noexcept { return context_ != nullptr; }
     void attach(VpContext& context) noexcept { context_ = &context; }
@@ -230,6 +232,7 @@ class VirtualProcessor final : public SynicClient {
     Hypervisor& hypervisor_;
     Partition& partition_;
     VpIndex index_;
+    std::uint16_t home_ = sim::kNoUnit;
     VpPages pages_;
     VpContext* context_ = nullptr;
     apic::LocalApic apic_;

@@ -17,6 +17,7 @@
 #include "hypervisor-model/spec/status.h"
 #include "hypervisor-model/spec/synic.h"
 #include "hypervisor-model/vp_msr_table.h"
+#include "iommu/vtd/spec/tables.h"
 #include "vmbus-model/spec/protocol.h"
 #include "vmbus-model/storvsp/spec/scsi.h"
 
@@ -82,17 +83,33 @@ void add_interrupts(TraceNames& names) {
         if (!kModes[mode].empty()) names.add(EventKind::kIpi, 1, mode, kModes[mode]);
 }
 
-void add_rows(TraceNames& names, std::span<const hv::MsrRow> rows) {
+/// MSRs of a row by their own names: pairs and lists that the tables keep as one row.
+std::string msr_name(std::string_view name, std::uint32_t count, std::uint32_t i) {
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kSeconds{
+        {{"IA32_SYSENTER_ESP", "IA32_SYSENTER_EIP"},
+         {"IA32_LSTAR", "IA32_CSTAR"},
+         {"IA32_FS_BASE", "IA32_GS_BASE"}}};
+    if (count == 1) return std::string(name);
+    if (name == "STIMER") return fmt::format("STIMER{}_{}", i / 2, i % 2 == 0 ? "CONFIG" : "COUNT");
+    if (name == "IA32_MTRR_PHYSBASE")
+        return fmt::format("IA32_MTRR_PHYS{}{}", i % 2 == 0 ? "BASE" : "MASK", i / 2);
+    if (name == "IA32_FS_BASE" && i == 2) return "IA32_KERNEL_GS_BASE";
+    for (const auto& [first, second] : kSeconds)
+        if (name == first) return std::string(i == 0 ? first : second);
+    return fmt::format("{}{}", name, i);
+}
+
+void add_rows(TraceNames& names, std::span<const hv::MsrRow> rows, std::string_view prefix) {
     for (const hv::MsrRow& row : rows)
         for (std::uint32_t i = 0; i < row.count; ++i)
             names.add(EventKind::kMsrIntercept, 0, row.first + i,
-                      i == 0 ? std::string(row.name) : fmt::format("{}+{}", row.name, i));
+                      fmt::format("{}{}", prefix, msr_name(row.name, row.count, i)));
 }
 
 /// x2APIC registers (SDM 3A table 11-6) that software uses.
 void add_msrs(TraceNames& names) {
-    add_rows(names, hv::architectural_msrs());
-    add_rows(names, hv::synthetic_msrs());
+    add_rows(names, hv::architectural_msrs(), "");
+    add_rows(names, hv::synthetic_msrs(), "HV_X64_MSR_");
     constexpr std::pair<std::uint32_t, std::string_view> kX2Apic[]{
         {0x1b, "IA32_APIC_BASE"},     {0x6e0, "IA32_TSC_DEADLINE"},  {0x802, "x2APIC_ID"},
         {0x803, "x2APIC_VERSION"},    {0x808, "x2APIC_TPR"},         {0x80a, "x2APIC_PPR"},
@@ -165,6 +182,39 @@ void add_disks(TraceNames& names) {
         names.add(EventKind::kDiskRequest, 1, static_cast<std::uint64_t>(opcode), name);
 }
 
+/// VT-d 4.1 7.1.3; the IOMMU's sources by name.
+void add_iommu(TraceNames& names) {
+    using Reason = iommu::vtd::spec::FaultReason;
+    constexpr std::pair<Reason, std::string_view> kReasons[]{
+        {Reason::root_not_present, "root entry not present"},
+        {Reason::context_not_present, "context entry not present"},
+        {Reason::context_invalid, "invalid context entry"},
+        {Reason::address_too_wide, "address too wide"},
+        {Reason::write_denied, "write denied"},
+        {Reason::read_denied, "read denied"},
+        {Reason::paging_access, "table not readable"},
+        {Reason::root_access, "root table not readable"},
+        {Reason::context_access, "context table not readable"},
+        {Reason::root_reserved, "reserved bits in root entry"},
+        {Reason::context_reserved, "reserved bits in context entry"},
+        {Reason::paging_reserved, "reserved bits in table"},
+        {Reason::translation_blocked, "translation blocked"},
+        {Reason::interrupt_range, "interrupt address range"},
+        {Reason::request_reserved, "reserved bits in request"},
+        {Reason::index_too_large, "index too large"},
+        {Reason::irte_not_present, "entry not present"},
+        {Reason::irte_access, "entry not readable"},
+        {Reason::irte_reserved, "reserved bits in entry"},
+        {Reason::compatibility_blocked, "compatibility format blocked"},
+        {Reason::source_rejected, "wrong source"}};
+    for (const EventKind kind :
+         {EventKind::kDmaFault, EventKind::kInterruptRemapFault, EventKind::kIommuFault}) {
+        for (const auto& [reason, name] : kReasons)
+            names.add(kind, 2, static_cast<std::uint64_t>(reason), name);
+        names.add(kind, 0, kNvmeRequester, "NVMe controller");
+    }
+}
+
 void add_messages(TraceNames& names) {
     using Type = hv::MessageType;
     constexpr std::pair<Type, std::string_view> kTypes[]{
@@ -219,6 +269,7 @@ sim::TraceNames trace_names(const Scenario& scenario) {
     add_ports(names);
     add_disks(names);
     add_messages(names);
+    add_iommu(names);
     add_states(names, scenario);
     constexpr std::array<std::string_view, 3> kAccess{"read", "write", "execute"};
     for (std::size_t i = 0; i < kAccess.size(); ++i)

@@ -164,10 +164,11 @@ VpContext* HypervisorHost::create_vp(Partition& partition, VirtualProcessor& vp)
     if (intel ? !partition.pool().allocate(kVmxPages, entry.pages)
               : !allocate_svm_pages(partition.pool(), entry.pages))
         return nullptr;
-    sim::Subject subject = vp.subject();
+    LogicalProcessor& home = *processors_[vp.index() % processors_.size()];
+    vp.set_home(static_cast<std::uint16_t>(home.id()));
+    const sim::Subject subject = vp.subject();
     if (partition.is_root()) entry.core = cores_.native_core(subject);
     else entry.core = cores_.guest_core(subject);
-    LogicalProcessor& home = *processors_[vp.index() % processors_.size()];
     entry.core->set_local_apic(&home.apic());
     const auto address = [&entry](std::size_t i) { return entry.pages[i] << sim::kPageShift; };
     if (intel) {
@@ -335,8 +336,8 @@ void HypervisorHost::collect(sim::StatisticsSink& sink) const {
     for (const auto& lp : processors_) {
         const LogicalProcessor::Counters& counters = lp->counters();
         const std::string prefix = fmt::format("lp{}.", lp->id());
-        sink.add(prefix + "guest", counters.guest, "ps", "Time in guests and native tasks");
-        sink.add(prefix + "hypervisor", counters.hypervisor, "ps", "Time in exit handlers");
+        sink.add(prefix + "guest", counters.guest, "ps", "Time in guests and native tasks, until an exit is handled");
+        sink.add(prefix + "hypervisor", counters.hypervisor, "ps", "Time in exit handlers, switches and entries");
         sink.add(prefix + "idle", counters.idle, "ps", "Time with nothing to run");
         sink.add(prefix + "switches", counters.switches, "count",
                  "Changes of the virtual processor that runs");

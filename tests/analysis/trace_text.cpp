@@ -13,6 +13,7 @@ sim::TraceInfo test_info() {
     info.scenario = "scenarios/test.toml";
     info.program_version = "0.1.0";
     info.names.add(EventKind::kVmExit, 0, 10, "CPUID");
+    info.names.add(EventKind::kInterruptAccepted, 1, 1, "local timer");
     for (const sim::EventDescription& row : sim::kEventTable) {
         sim::TraceEventDescription& copy = info.events.emplace_back();
         copy.name = row.name;
@@ -32,12 +33,17 @@ TEST_CASE("lines of a trace are golden") {
     lines +=
         text.line({2 * sim::kSecond, EventKind::kConsole, {1, 2, sim::kNoUnit}, {'A', 0, 0, 0}});
     lines += text.line({2 * sim::kSecond, EventKind::kConsole, {}, {10, 0, 0, 0}});
+    lines += text.line({2 * sim::kSecond,
+                        EventKind::kInterruptAccepted,
+                        {0, sim::kNoUnit, sim::kNoUnit},
+                        {0xd1, 1, 0, 0}});
     CHECK(lines == R"(# scenarios/test.toml (hvsim 0.1.0)
-#           time [s]       after [us]   lp part   vp  event                 arguments
-      1.000000000005                   lp0   p2  vp1  vm_exit               reason=CPUID qualification=0x0 rip=0xffffffff guest_physical=0x7
-      1.000000000000        -0.000005    -    -    -  disk_complete         command_id=3 status=0x0 latency=77.00us
-      2.000000000000  +1000000.000000  lp1   p2    -  console               byte='A'
-      2.000000000000        +0.000000    -    -    -  console               byte=0xa
+#           time [s]       after [us]   lp part   vp  event                  arguments
+      1.000000000005                   lp0   p2  vp1  vm_exit                reason=CPUID qualification=0x0 rip=0xffffffff guest_physical=0x7
+      1.000000000000        -0.000005    -    -    -  disk_complete          command_id=3 status=0x0 latency=77.00us
+      2.000000000000  +1000000.000000  lp1   p2    -  console                byte='A'
+      2.000000000000        +0.000000    -    -    -  console                byte=0xa
+      2.000000000000        +0.000000  lp0    -    -  interrupt_accepted     vector=0xd1 cause="local timer"
 )");
 }
 
