@@ -68,9 +68,16 @@ void Core::set_optional_intercepts(const engine::OptionalIntercepts& intercepts)
     wanted.cr3_write |= paging_.mode == mmu::PagingMode::pae;
     wanted.pause = true;  // it takes time
     wanted.sysret_checks_rip = model_->vendor == Vendor::intel;
+    wanted.cr3_bits = model_->physical_address_bits;
     if (wanted == optional_) return;
     optional_ = wanted;
     engine_->set_optional_intercepts(optional_);
+}
+
+/// Whether PAE paging is in use with these values. MOV to CR0 and CR4 loads the PDPTEs then if it
+/// changes one of certain bits (SDM 3A 4.4.1).
+bool Core::pae_paging_with(std::uint64_t cr0, std::uint64_t cr4) const noexcept {
+    return (cr0 & cr0::kPG) && (cr4 & cr4::kPAE) && !(efer_ & efer::kLME);
 }
 
 /// SDM 3A 4.4.1. False: #GP(0).
@@ -112,7 +119,9 @@ bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MO
                 if (!(cr4_ & cr4::kPAE) || ar::L::test(segment(SegmentName::cs).access_rights))
                     return false;
                 set_efer(efer_ | efer::kLMA);
-            } else if (paging_on && (cr4_ & cr4::kPAE) && !load_pdptes(cr(3))) {
+            } else if (pae_paging_with(value, cr4_) &&
+                       ((value ^ cr0_) & (cr0::kCD | cr0::kNW | cr0::kPG)) &&
+                       !load_pdptes(cr(3))) {
                 return false;
             }
             if (paging_off && (efer_ & efer::kLMA)) {
@@ -125,7 +134,7 @@ bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MO
         case 3: {
             // Bits above MAXPHYADDR are reserved in long mode; 63 too without PCIDs.
             if ((efer_ & efer::kLMA) && value >> model_->physical_address_bits) return false;
-            if (paging_.mode == mmu::PagingMode::pae && !load_pdptes(value)) return false;
+            if (paging_.mode == mmu::PagingMode::pae && !load_pdptes_of(value)) return false;
             engine_->set_cr(3, value);
             flush_tlb();
             return true;
@@ -134,9 +143,9 @@ bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MO
             if (value & ~valid_cr4(*model_, virtualization_)) return false;
             if (extension_ != nullptr && !extension_->allows_cr(4, value)) return false;
             if ((efer_ & efer::kLMA) && !(value & cr4::kPAE)) return false;
-            const bool pae_load = (cr0_ & cr0::kPG) && !(efer_ & efer::kLMA) &&
-                                  (value & cr4::kPAE) && ((value ^ cr4_) & cr4::kPAE);
-            if (pae_load && !load_pdptes(cr(3))) return false;
+            constexpr std::uint64_t kLoading = cr4::kPAE | cr4::kPGE | cr4::kPSE | cr4::kSMEP;
+            if (pae_paging_with(cr0_, value) && ((value ^ cr4_) & kLoading) && !load_pdptes(cr(3)))
+                return false;
             set_cr(4, value);
             return true;
         }

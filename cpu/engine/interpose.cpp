@@ -68,6 +68,7 @@ std::uint32_t __real_memory_region_dispatch_write_x86_64(uc_engine* uc, void* re
                                                          std::uint32_t attributes);
 
 void __real_helper_sysret_x86_64(void* environment, int operand_size);
+void __real_helper_write_crN_x86_64(void* environment, int number, std::uint64_t value);
 void __real_helper_xsetbv_x86_64(void* environment, std::uint32_t index, std::uint64_t value);
 [[noreturn]] void __real_abort();
 [[noreturn]] void __real___assert_fail(const char* assertion, const char* file, unsigned line,
@@ -131,6 +132,15 @@ void __wrap_helper_sysret_x86_64(void* environment, int operand_size) {
         }
     }
     __real_helper_sysret_x86_64(environment, operand_size);
+}
+/// Reserved bits of CR3 are the client's to refuse.
+void __wrap_helper_write_crN_x86_64(void* environment, int number, std::uint64_t value) {
+    const Engine::Impl* const engine = thread_context.engine;
+    if (engine != nullptr && number == 3 && engine->optional.cr3_bits < 64 &&
+        value >> engine->optional.cr3_bits != 0)
+        cpu_vmexit_x86_64(environment, code_of(InterceptCode::cr_write) + 3, 0,
+                          reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
+    __real_helper_write_crN_x86_64(environment, number, value);
 }
 /// XSETBV always exits from VMX non-root operation, and may from an AMD-V guest.
 void __wrap_helper_xsetbv_x86_64(void* environment, std::uint32_t index, std::uint64_t value) {
