@@ -2,6 +2,7 @@
 // The server without a hypervisor: boot software on the logical processors themselves.
 #include "app/machine/bare_processor.h"
 #include "app/machine/board.h"
+#include "app/machine/console_typing.h"
 #include "app/machine/test_devices.h"
 
 namespace hvsim::app {
@@ -22,6 +23,7 @@ class BareMachine {
   private:
     Board& board_;
     TestDevices test_devices_;
+    std::unique_ptr<ConsoleTyping> typing_;
     std::unique_ptr<cpu::engine::EngineGroup> engines_;
     std::vector<std::unique_ptr<cpu::Core>> cores_;
     std::vector<std::unique_ptr<cpu::Virtualization>> extensions_;
