@@ -224,7 +224,7 @@ void Core::deliver(Event event, bool intercept_it) {
         if (event.vector == kPF && event.type == EventType::hardware_exception)
             set_cr(2, event.address);
         if (event.vector == kDB && event.type == EventType::hardware_exception)
-            engine_->set_dr(6, engine_->dr(6) | event.address);
+            set_dr(6, dr6_ | event.address);
         Delivery delivery(*this);
         const std::uint64_t at = rip();
         switch (delivery.deliver(event)) {
@@ -305,6 +305,7 @@ void Core::handle_page_fault(const engine::Intercept& intercept) {
             SIM_ASSERT(exits(action));
             return;
         }
+        case Refusal::Kind::guest_apic: access_guest_apic(intercept); return;
         case Refusal::Kind::device:
             assist_linear_ = linear & ~std::uint64_t{0xfff};
             assist(refusal_.physical, *this);
@@ -431,6 +432,10 @@ bool Core::translate(std::uint64_t linear, engine::Access access, bool user,
             return false;
     }
     const std::uint64_t page = result.system_physical & ~std::uint64_t{0xfff};
+    if (extension_ != nullptr && guest_ != nullptr && guest_->is_apic_access_page(page)) {
+        refusal_ = {Refusal::Kind::guest_apic, 0, page};
+        return false;
+    }
     const bool apic_page = (guest_ == nullptr || extension_ != nullptr) && is_apic_page(page);
     if (!ram_.contains(page, sim::kPageSize) || apic_page) {
         refusal_ = {Refusal::Kind::device, 0, page};
@@ -549,11 +554,7 @@ void Core::complete_instruction(unsigned length) {
     set_interrupt_shadow(false);
     const std::uint64_t flags = rflags();
     if (flags & rflags::kRF) set_rflags(flags & ~rflags::kRF);
-    if (flags & rflags::kTF) {
-        Event trap = Event::fault(kDB);
-        trap.address = std::uint64_t{1} << 14;  // DR6.BS
-        deliver(trap);
-    }
+    if (flags & rflags::kTF) debug_trap(std::uint64_t{1} << 14);  // DR6.BS
 }
 
 }  // namespace hvsim::cpu

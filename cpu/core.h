@@ -117,7 +117,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     std::uint64_t cr(unsigned index) const override;
     void set_cr(unsigned index, std::uint64_t value) override;
     std::uint64_t dr(unsigned index) const override { return engine_->dr(index); }
-    void set_dr(unsigned index, std::uint64_t value) override { engine_->set_dr(index, value); }
+    void set_dr(unsigned index, std::uint64_t value) override;
     std::uint64_t efer() const override { return efer_; }
     void set_efer(std::uint64_t value) override;
     std::uint64_t pat() const override { return pat_; }
@@ -168,7 +168,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
 
     /// Reads the PDPTEs that CR3 names, where PAE paging is on. False: reserved bits are set.
     bool reload_pdptes() {
-        return paging_.mode != mmu::PagingMode::pae || load_pdptes(engine_->cr(3));
+        return paging_.mode != mmu::PagingMode::pae || load_pdptes_of(engine_->cr(3));
     }
 
     /// State after power-on or INIT (SDM 3A 10.1.1, table 10-1). `init`: keeps what INIT keeps.
@@ -208,6 +208,8 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     bool exits(const Action& action, const Event* vectoring = nullptr);
     /// Delivers an event through the IDT, with exits, double and triple faults (SDM 3A 6.15).
     void deliver(Event event, bool intercept_it = true);
+    /// A debug trap with these bits for DR6 came with the instruction that has completed.
+    void debug_trap(std::uint64_t bits);
     void raise(std::uint8_t vector, std::uint32_t error_code = 0) {
         deliver(Event::fault(vector, error_code));
     }
@@ -249,6 +251,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     void advance_apic();
     bool is_apic_page(std::uint64_t page) const noexcept;
     void handle_page_fault(const engine::Intercept& intercept);
+    void access_guest_apic(const engine::Intercept& intercept);
     void run_assist();
     void shutdown();
     /// Looks at pending injections, interrupts, windows; true when the core may go on executing.
@@ -257,7 +260,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     void prepare_instruction();
     void pass_boundary();
     void look_for_branch();
-    bool has_code_breakpoints() const;
+    bool has_code_breakpoints() const noexcept { return code_breakpoints_; }
     std::uint64_t code_breakpoint_hits() const;
     void process_breakpoint();
     enum class Due : std::uint8_t {
@@ -313,7 +316,9 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
 
     // What translate() found when it refused; read by the page_fault intercept that follows.
     struct Refusal {
-        enum class Kind : std::uint8_t { page_fault, non_canonical, nested, device } kind{};
+        enum class Kind : std::uint8_t {
+            page_fault, non_canonical, nested, device, guest_apic,
+        } kind{};
         std::uint32_t error_code = 0;
         std::uint64_t physical = 0;
     } refusal_;
@@ -322,6 +327,8 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     LastBranches last_branches_;
     Branch branch_;  // what the instruction at branch_from_ is, while it runs
     std::uint64_t branch_from_ = 0;
+    bool code_breakpoints_ = false;  // DR7 enables one
+    std::uint64_t dr6_ = 0;  // the engine changes its own at each single step
     bool stepping_ = false;  // one instruction runs alone (GuestMode::wants_step)
     engine::MmioHandler* assist_handler_ = nullptr;
     std::uint64_t assist_physical_ = 0, assist_linear_ = 0;

@@ -2,6 +2,7 @@
 // a guest make due there.
 #include "cpu/core.h"
 #include "cpu/descriptor.h"
+#include "cpu/instruction_length.h"
 
 namespace hvsim::cpu {
 
@@ -166,14 +167,23 @@ void Core::pass_boundary() {
     if (extension_ != nullptr && guest_ != nullptr) guest_->boundary_passed();
 }
 
+void Core::debug_trap(std::uint64_t bits) {
+    engine_->set_dr(6, dr6_);
+    if (extension_ != nullptr && guest_ != nullptr && guest_->defers_debug_trap(bits)) return;
+    Event trap = Event::fault(kDB);
+    trap.address = bits;
+    deliver(trap);
+}
+
 /// Execution breakpoints in DR0 to DR3 (SDM 3B 18.2.4): while one is enabled, the core runs one
 /// instruction at a time. DEVIATION: breakpoints on data and ports do not match.
-bool Core::has_code_breakpoints() const {
-    const std::uint64_t dr7 = engine_->dr(7);
-    if ((dr7 & 0xff) == 0) return false;
+void Core::set_dr(unsigned index, std::uint64_t value) {
+    engine_->set_dr(index, value);
+    if (index == 6) dr6_ = value;
+    if (index != 7) return;
+    code_breakpoints_ = false;
     for (unsigned i = 0; i < 4; ++i)
-        if ((dr7 >> (2 * i) & 3) && !(dr7 >> (16 + 4 * i) & 3)) return true;
-    return false;
+        code_breakpoints_ |= (value >> (2 * i) & 3) && !(value >> (16 + 4 * i) & 3);
 }
 
 /// DR6.B0 to B3 for the instruction at RIP.
@@ -214,6 +224,34 @@ bool Core::process_events() {
     }
     poll_ = awaits_event();
     return true;
+}
+
+// --- the guest's virtualized APIC (SDM 3C 30.4) ---
+
+void Core::access_guest_apic(const engine::Intercept& intercept) {
+    const std::uint64_t linear = intercept.fault.linear;
+    const auto offset = static_cast<std::uint32_t>(linear & 0xfff);
+    const mmu::Access access = intercept.fault.access == engine::Access::execute ? mmu::Access::execute
+                               : intercept.fault.access == engine::Access::write ? mmu::Access::write
+                                                                                 : mmu::Access::read;
+    std::array<std::uint8_t, 15> bytes{};
+    const InstructionShape shape =
+        instruction_shape(std::span(bytes).first(peek_code(bytes)), code_mode());
+    assist_linear_ = linear & ~std::uint64_t{0xfff};
+    if (engine::MmioHandler* handler = guest_->serve_apic_access(offset, access, shape.memory_size == 0 ? 1u : shape.memory_size)) {
+        assist(refusal_.physical, *handler);
+        return;
+    }
+    constexpr std::uint64_t kRead = 0, kWrite = 1, kFetch = 2;  // SDM 3C table 28-6
+    const std::uint64_t type = access == mmu::Access::execute ? kFetch
+                               : access == mmu::Access::write ? kWrite
+                                                              : kRead;
+    Action action;
+    action.kind = ActionKind::apic_access;
+    action.instruction_length = shape.length;
+    action.linear = linear;
+    action.value = offset | type << 12;
+    exits(action);
 }
 
 }  // namespace hvsim::cpu

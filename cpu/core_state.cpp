@@ -167,6 +167,7 @@ CpuidResult Core::native_cpuid(std::uint32_t leaf, std::uint32_t subleaf) const 
     context.apic_enabled = apic_ == nullptr || apic_->mode() != apic::ApicMode::disabled;
     context.virtualization = virtualization_;
     context.nx = nx_;
+    context.slat = slat_;
     context.xcr0 = xcr0();
     return cpuid(*model_, context, leaf, subleaf);
 }

@@ -2,6 +2,7 @@
 // Exceptions, interrupts and the actions of a guest that virtualization may intercept.
 #include <cstdint>
 
+#include "cpu/engine/engine.h"
 #include "mmu/walk.h"
 #include "sim/time.h"
 
@@ -61,6 +62,7 @@ enum class ActionKind : std::uint8_t {
     gdtr_idtr_access, ldtr_tr_access, xsetbv, task_switch,
     software_interrupt, icebp, iret, pushf, popf,
     nested_page_fault, preemption_timer, monitor_trap,
+    tpr_below_threshold, virtualized_eoi, apic_write, apic_access,
 };
 
 /// One such action with its operands; `instruction_length` 0 where the manuals leave it undefined.
@@ -135,6 +137,15 @@ class GuestMode {
     /// has completed.
     virtual bool wants_step() const noexcept { return false; }
     virtual void boundary_passed() {}
+    /// A debug trap (DR6 bits) came with the instruction that has completed; true: the guest makes it
+    /// due at this boundary.
+    virtual bool defers_debug_trap(std::uint64_t) { return false; }
+    /// The page at that system-physical address is the guest's virtualized APIC.
+    virtual bool is_apic_access_page(std::uint64_t) const noexcept { return false; }
+    /// Who serves an access at `offset` of it; nullptr: it exits.
+    virtual engine::MmioHandler* serve_apic_access(std::uint32_t, mmu::Access, unsigned) {
+        return nullptr;
+    }
 };
 
 }  // namespace hvsim::cpu

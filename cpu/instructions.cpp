@@ -79,6 +79,7 @@ bool Instructions::fetch_intercepted(InterceptCode code) {
 
 void Instructions::exception(std::uint8_t vector, std::uint32_t error_code) {
     if (vector == kUD) return undefined_opcode();
+    if (vector == kDB) return core_.debug_trap(std::uint64_t{1} << 14);  // a single step: DR6.BS
     if (vector == kNP && returns_to_absent_stack(error_code)) vector = kSS;
     core_.deliver(Event::fault(vector, error_code));
 }

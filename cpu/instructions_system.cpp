@@ -156,8 +156,13 @@ bool Instructions::linear_access(std::uint64_t linear, std::uint8_t* data, std::
     return false;
 }
 
-bool Instructions::read_operand(const Instruction&, std::uint64_t linear, std::uint8_t* data,
+bool Instructions::read_operand(const Instruction& in, std::uint64_t linear, std::uint8_t* data,
                                 std::size_t size) {
+    if (core_.code_mode().long64 && operand_segment(in) == SegmentName::ss &&
+        !is_canonical(linear)) {
+        core_.raise(kSS);
+        return false;
+    }
     return linear_access(linear, data, size, mmu::Access::read, false);
 }
 

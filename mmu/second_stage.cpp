@@ -47,8 +47,8 @@ EptNeed ept_need(const SecondStage& stage, const NestedRequest& request) {
     switch (request.access) {
         case Access::read:
             return {ept::R::kMask, q::kRead};
-        case Access::write:
-            return {ept::W::kMask, q::kWrite};
+        case Access::write:  // of a guest table: an A or D bit is set by reading and writing
+            return {ept::W::kMask, request.guest_table ? q::kRead | q::kWrite : q::kWrite};
         case Access::execute:
             break;
     }
@@ -153,6 +153,10 @@ void walk_ept(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& 
     bool dirty = true;
     if (accessed_dirty) {
         const bool write = (need & ept::W::kMask) != 0;
+        if (write && !ept::D::test(entry) && stage.log != nullptr && !stage.log->append(gpa)) {
+            out.fault = {NestedFaultKind::page_modification_log_full, gpa, 0};
+            return;
+        }
         for (int i = 0; i + 1 < used; ++i)
             set_flags(stage, path[static_cast<std::size_t>(i)], ept::A::kMask, steps);
         set_flags(stage, path[static_cast<std::size_t>(used - 1)],

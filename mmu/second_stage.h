@@ -17,6 +17,14 @@ enum class SecondStageKind : std::uint8_t { none, ept, npt };
 /// The format of NPT tables follows the host's paging mode (APM 2 15.25.1).
 enum class NptMode : std::uint8_t { pae, level4, level5 };
 
+/// Page-modification logging (SDM 3C 29.3.6): told before a leaf's D bit is set.
+class PageModificationLog {
+  public:
+    virtual ~PageModificationLog() = default;
+    /// False: the log is full, and the access does not happen.
+    virtual bool append(std::uint64_t guest_physical) = 0;
+};
+
 /// Where and how guest-physical addresses are translated; fill it once per VM entry.
 /// A table outside of RAM reads as all ones, as from a bus where nobody answers: reserved bits are
 /// set, so EPT reports a misconfiguration and NPT a reserved-bit fault. Writes there are lost.
@@ -29,6 +37,7 @@ struct SecondStage {
     // EPT only:
     bool execute_only = true;         ///< IA32_VMX_EPT_VPID_CAP bit 0
     bool mode_based_execute = false;  ///< secondary processor-based control 22
+    PageModificationLog* log = nullptr;  ///< not owned; nullptr = no logging
     // NPT only:
     NptMode npt_mode = NptMode::level4;
     bool npt_nx = true;  ///< the host's EFER.NXE at VMRUN
@@ -62,6 +71,7 @@ enum class NestedFaultKind : std::uint8_t {
     none,
     ept_violation,
     ept_misconfiguration,
+    page_modification_log_full,
     npt_fault,
 };
 

@@ -20,9 +20,9 @@ constexpr std::uint64_t pack(std::uint32_t must, std::uint32_t may) {
 
 }  // namespace
 
-const ControlCapability kPinControls{kPinDefault1, kPinDefault1 | pin::kExternalInterruptExiting |
-                                                       pin::kNmiExiting | pin::kVirtualNmis |
-                                                       pin::kPreemptionTimer};
+const ControlCapability kPinControls{
+    kPinDefault1, kPinDefault1 | pin::kExternalInterruptExiting | pin::kNmiExiting |
+                      pin::kVirtualNmis | pin::kPreemptionTimer | pin::kPostedInterrupts};
 const ControlCapability kPrimaryControls{
     kPrimaryTrue1, kPrimaryDefault1 | primary::kInterruptWindowExiting | primary::kTscOffsetting |
                        primary::kHltExiting | primary::kInvlpgExiting | primary::kMwaitExiting |
@@ -30,12 +30,16 @@ const ControlCapability kPrimaryControls{
                        primary::kCr8StoreExiting | primary::kMovDrExiting |
                        primary::kUnconditionalIoExiting | primary::kIoBitmaps |
                        primary::kMsrBitmaps | primary::kMonitorExiting | primary::kPauseExiting |
-                       primary::kNmiWindowExiting | primary::kMonitorTrapFlag |
-                       primary::kSecondaryControls};
+                       primary::kTprShadow | primary::kNmiWindowExiting |
+                       primary::kMonitorTrapFlag | primary::kSecondaryControls};
 const ControlCapability kSecondaryControls{
     0, secondary::kEpt | secondary::kDescriptorTableExiting | secondary::kRdtscp |
            secondary::kVpid | secondary::kWbinvdExiting | secondary::kUnrestrictedGuest |
-           secondary::kPauseLoopExiting | secondary::kModeBasedExecute};
+           secondary::kPauseLoopExiting | secondary::kModeBasedExecute |
+           secondary::kVirtualizeApicAccesses | secondary::kX2ApicMode |
+           secondary::kApicRegisterVirtualization | secondary::kVirtualInterruptDelivery |
+           secondary::kVmFunctions | secondary::kVmcsShadowing |
+           secondary::kPageModificationLogging | secondary::kTscScaling};
 const ControlCapability kExitControls{
     kExitTrue1, kExitDefault1 | exit_control::kHostAddressSpace64 |
                     exit_control::kAcknowledgeInterrupt | exit_control::kSavePat |
@@ -110,6 +114,9 @@ bool capability_msr(std::uint32_t number, std::uint64_t& value) noexcept {
             return true;
         case 0x48f:
             value = pack(kExitControls.must_be_one, kExitControls.may_be_one);
+            return true;
+        case 0x491:
+            value = kVmFunctions;
             return true;
         case 0x490:
             value = pack(kEntryControls.must_be_one, kEntryControls.may_be_one);

@@ -21,7 +21,7 @@ extern const ControlCapability kPinControls, kPrimaryControls, kSecondaryControl
     kEntryControls;
 
 /// The preemption timer counts down when this bit of the TSC changes (A.6).
-inline constexpr unsigned kPreemptionTimerRate = 5;
+inline constexpr unsigned kPreemptionTimerRate = 0;
 /// Injection of a pending monitor-trap-flag exit (SDM 3C 25.8.3): type 7, vector 0.
 inline constexpr std::uint32_t kInjectPendingTrap = 7;
 

@@ -21,6 +21,10 @@ void Guest::start_due_events() {
     pending_debug_ = raw(Field::GUEST_PENDING_DEBUG);
     // SDM 3C 27.7.3: an injected event other than a pending trap takes their place.
     if (injects && !injects_trap) pending_debug_ = 0;
+    start_apic_virtualization();
+    // An INIT that root operation has held back is an exit now.
+    if (core_.local_apic() != nullptr && core_.local_apic()->has_init_pending())
+        core_.request_stop();
     preemption_.deadline = sim::kNever;
     if (!(pin_ & pin::kPreemptionTimer)) return;
     preemption_.value = raw(Field::PREEMPTION_TIMER_VALUE);
@@ -49,6 +53,7 @@ void Guest::stop_preemption_timer() {
 Guest::Due Guest::due(DueOrder order) const noexcept {
     const bool shadow = core_.interrupt_shadow();
     if (order == DueOrder::before_nmi) {
+        if (trap_.pending) return Due::trap;
         if (monitor_trap_) return Due::monitor_trap;
         if ((pending_debug_ & (kEnabledBreakpoint | kSingleStep)) != 0 && !shadow)
             return Due::debug_exception;
@@ -58,11 +63,10 @@ Guest::Due Guest::due(DueOrder order) const noexcept {
             return Due::nmi_window;
         return Due::nothing;
     }
-    if (order == DueOrder::before_interrupts) {
-        const bool open = (core_.rflags() & rflags::kIF) != 0 && !shadow;
+    const bool open = (core_.rflags() & rflags::kIF) != 0 && !shadow;
+    if (order == DueOrder::before_interrupts)
         return open && wants_interrupt_window() ? Due::interrupt_window : Due::nothing;
-    }
-    return Due::nothing;
+    return open && virtual_interrupt_ ? Due::virtual_interrupt : Due::nothing;
 }
 
 void Guest::take_due(DueOrder order) {
@@ -70,6 +74,13 @@ void Guest::take_due(DueOrder order) {
     switch (due(order)) {
         case Due::nothing:
             return;
+        case Due::trap:
+            trap_.pending = false;
+            action.kind = trap_.kind;
+            action.value = trap_.value;
+            break;
+        case Due::virtual_interrupt:
+            return deliver_virtual_interrupt();
         case Due::monitor_trap:
             monitor_trap_ = false;
             action.kind = ActionKind::monitor_trap;
@@ -98,7 +109,15 @@ void Guest::take_due(DueOrder order) {
 
 bool Guest::watches_boundaries() const noexcept {
     constexpr std::uint32_t kWatched = primary::kNmiWindowExiting | primary::kMonitorTrapFlag;
-    return program_ != nullptr && (monitor_trap_ || pending_debug_ != 0 || (primary_ & kWatched));
+    return program_ != nullptr && (monitor_trap_ || virtual_interrupt_ || trap_.pending ||
+                                   pending_debug_ != 0 || (primary_ & kWatched));
+}
+
+/// A single-step trap waits among the pending debug exceptions for what comes before it.
+bool Guest::defers_debug_trap(std::uint64_t bits) {
+    if (program_ == nullptr) return false;
+    pending_debug_ |= bits;
+    return true;
 }
 
 void Guest::boundary_passed() {

@@ -129,6 +129,7 @@ bool Guest::exits_pause_loop() noexcept {
 }
 
 bool Guest::intercepts(const Action& action) noexcept {
+    if (program_ != nullptr && serves(action)) return true;
     switch (action.kind) {
         case ActionKind::exception:
             return intercepts_exception(action.event);
@@ -151,6 +152,10 @@ bool Guest::intercepts(const Action& action) noexcept {
         case ActionKind::nested_page_fault:
         case ActionKind::preemption_timer:
         case ActionKind::monitor_trap:
+        case ActionKind::tpr_below_threshold:
+        case ActionKind::virtualized_eoi:
+        case ActionKind::apic_write:
+        case ActionKind::apic_access:
             return true;
         case ActionKind::vmx_instruction:
             return vmx_instruction_reason(action.opcode) >= 0;
@@ -291,6 +296,18 @@ std::uint64_t Guest::qualification(const Action& action, std::uint32_t& reason) 
         case ActionKind::monitor_trap:
             is(ExitReason::monitor_trap_flag);
             return 0;
+        case ActionKind::tpr_below_threshold:
+            is(ExitReason::tpr_below_threshold);
+            return 0;
+        case ActionKind::virtualized_eoi:
+            is(ExitReason::virtualized_eoi);
+            return action.value;
+        case ActionKind::apic_write:
+            is(ExitReason::apic_write);
+            return action.value;
+        case ActionKind::apic_access:  // table 28-6
+            is(ExitReason::apic_access);
+            return action.value;
         case ActionKind::gdtr_idtr_access:
             is(ExitReason::gdtr_idtr_access);
             return displacement(action);
@@ -323,6 +340,8 @@ std::uint64_t Guest::qualification(const Action& action, std::uint32_t& reason) 
         case ActionKind::nested_page_fault:
             is(action.fault->kind == mmu::NestedFaultKind::ept_misconfiguration
                    ? ExitReason::ept_misconfiguration
+               : action.fault->kind == mmu::NestedFaultKind::page_modification_log_full
+                   ? ExitReason::page_modification_log_full
                    : ExitReason::ept_violation);
             return action.fault->kind == mmu::NestedFaultKind::ept_misconfiguration
                        ? 0
@@ -377,6 +396,7 @@ sim::Duration Guest::exit_cost(const Action& action) const {
 }
 
 bool Guest::exit(const Action& action, const Event* vectoring) {
+    if (program_ != nullptr && serves(action) && serve(action)) return true;
     std::uint32_t reason = 0;
     const std::uint64_t qualifier = qualification(action, reason);
     core_.set_guest_mode(nullptr);
@@ -442,8 +462,14 @@ std::uint64_t Guest::written_cr(unsigned index, std::uint64_t real,
     return value;
 }
 
-std::uint64_t Guest::guest_tsc(std::uint64_t tsc) const noexcept {
-    return primary_ & primary::kTscOffsetting ? tsc + tsc_offset_ : tsc;
+std::uint64_t Guest::guest_tsc(std::uint64_t tsc) const noexcept {  // SDM 3C 26.3
+    if (!(primary_ & primary::kTscOffsetting)) return tsc;
+    if (uses(secondary::kTscScaling)) {
+        constexpr unsigned kFraction = 48;
+        tsc = static_cast<std::uint64_t>(static_cast<sim::Uint128>(tsc) * tsc_multiplier_ >>
+                                         kFraction);
+    }
+    return tsc + tsc_offset_;
 }
 
 }  // namespace hvsim::cpu::vmx

@@ -37,7 +37,7 @@ void Operation::vmread(const Instruction& in) {
     const std::uint64_t encoding = operand_field(in);
     std::uint64_t value = 0;
     if (encoding >> 32 != 0 || !read_component(region, static_cast<std::uint32_t>(encoding), value))
-        return guest ? fail_shadow(in, region) : fail(in, InstructionError::unsupported_component);
+        return fail(in, InstructionError::unsupported_component);
     const bool long64 = core_.code_mode().long64;
     if (!in.memory) {
         core_.set_gpr(in.rm(), long64 ? value : value & 0xffffffff);
@@ -72,18 +72,9 @@ void Operation::vmwrite(const Instruction& in) {
     const std::uint64_t encoding = operand_field(in);
     if (encoding >> 32 != 0 ||
         !write_component(region, static_cast<std::uint32_t>(encoding), value))
-        return guest ? fail_shadow(in, region) : fail(in, InstructionError::unsupported_component);
+        return fail(in, InstructionError::unsupported_component);
     if (!guest) current_->fields_changed();
     succeed(in);
-}
-
-/// VMfailValid where the VMCS that the instruction used is the shadow VMCS.
-void Operation::fail_shadow(const Instruction& in, Region shadow) {
-    record_failure(in, InstructionError::unsupported_component);
-    shadow.write(Field::VM_INSTRUCTION_ERROR,
-                 static_cast<std::uint32_t>(InstructionError::unsupported_component));
-    set_result(std::uint64_t{1} << 6);  // ZF
-    core_.complete_instruction(in.length);
 }
 
 }  // namespace hvsim::cpu::vmx

@@ -32,10 +32,7 @@ std::string_view field_name(Field field) noexcept {
     return position < 0 ? std::string_view{} : kFieldTable[static_cast<std::size_t>(position)].name;
 }
 
-namespace {
-
-/// The field that an encoding means, and whether its high half; false: none.
-bool component(std::uint32_t encoding, Field& field, bool& high) noexcept {
+bool find_component(std::uint32_t encoding, Field& field, bool& high) noexcept {
     high = ACCESS_HIGH::test(encoding);
     const std::uint32_t full = encoding & ~static_cast<std::uint32_t>(ACCESS_HIGH::kMask);
     if (field_position(full) < 0) return false;
@@ -43,12 +40,10 @@ bool component(std::uint32_t encoding, Field& field, bool& high) noexcept {
     return !high || static_cast<FieldWidth>(FIELD_WIDTH::get(full)) == FieldWidth::bits64;
 }
 
-}  // namespace
-
 bool read_component(const Region& region, std::uint32_t encoding, std::uint64_t& value) noexcept {
     Field field{};
     bool high = false;
-    if (!component(encoding, field, high)) return false;
+    if (!find_component(encoding, field, high)) return false;
     value = region.read(field) >> (high ? 32 : 0);
     return true;
 }
@@ -56,7 +51,7 @@ bool read_component(const Region& region, std::uint32_t encoding, std::uint64_t&
 bool write_component(Region& region, std::uint32_t encoding, std::uint64_t value) {
     Field field{};
     bool high = false;
-    if (!component(encoding, field, high)) return false;
+    if (!find_component(encoding, field, high)) return false;
     if (high) value = (region.read(field) & 0xffffffff) | value << 32;
     region.write(field, value);
     return true;

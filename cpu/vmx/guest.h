@@ -92,6 +92,9 @@ class Guest final : public GuestMode {
     bool wants_interrupt_window() const noexcept override {
         return (primary_ & primary::kInterruptWindowExiting) != 0;
     }
+    bool wants_nmi_window() const noexcept override {
+        return (primary_ & primary::kNmiWindowExiting) != 0;
+    }
     bool has_virtual_nmis() const noexcept override { return (pin_ & pin::kVirtualNmis) != 0; }
     bool has_due(DueOrder order) const noexcept override { return due(order) != Due::nothing; }
     void take_due(DueOrder order) override;
@@ -101,16 +104,22 @@ class Guest final : public GuestMode {
         return (primary_ & primary::kMonitorTrapFlag) != 0;
     }
     void boundary_passed() override;
+    bool defers_debug_trap(std::uint64_t bits) override;
+    bool is_apic_access_page(std::uint64_t page) const noexcept override;
+    engine::MmioHandler* serve_apic_access(std::uint32_t offset, mmu::Access access,
+                                           unsigned size) override;
 
   private:
     /// What the controls make due at a boundary (due_events.cpp).
     enum class Due : std::uint8_t {
         nothing,
+        trap,
         monitor_trap,
         debug_exception,
         preemption_timer,
         nmi_window,
         interrupt_window,
+        virtual_interrupt,
     };
     std::uint64_t raw(Field field) const noexcept { return region_.read(field); }
     void set_raw(Field field, std::uint64_t value) { region_.write(field, value); }
@@ -129,6 +138,31 @@ class Guest final : public GuestMode {
     std::uint64_t saved_rflags(const Action& action) const;
     std::uint64_t saved_interruptibility() const;
     void vmx_abort(std::uint32_t indicator);
+    // apic_virtualization.cpp
+    std::uint32_t apic_register(std::uint32_t offset) const;
+    void set_apic_register(std::uint32_t offset, std::uint32_t value);
+    void set_vector(std::uint32_t registers, unsigned vector, bool set);
+    unsigned highest_vector(std::uint32_t registers) const;
+    void virtualize_tpr();
+    void virtualize_ppr();
+    void virtualize_eoi();
+    void evaluate_virtual_interrupts();
+    void request_virtual_interrupt(unsigned vector);
+    void deliver_virtual_interrupt();
+    void start_apic_virtualization();
+    void trap_after_instruction(ActionKind kind, std::uint64_t value);
+    bool virtualizes_read(std::uint32_t offset) const;
+    bool virtualizes_write(std::uint32_t offset) const;
+    void emulate_apic_write(std::uint32_t offset);
+    bool virtualizes_msr(std::uint32_t msr, bool write) const;
+    void access_virtual_cr8(const Action& action);
+    void read_virtual_msr(const Action& action);
+    void write_virtual_msr(const Action& action);
+    bool process_posted_interrupts();
+    // virtual_functions.cpp
+    bool serves(const Action& action) const noexcept;
+    bool serve(const Action& action);
+    bool switch_eptp();
     // due_events.cpp
     Due due(DueOrder order) const noexcept;
     void start_due_events();
@@ -156,7 +190,7 @@ class Guest final : public GuestMode {
     std::uint32_t pin_ = 0, primary_ = 0, secondary_ = 0, exit_controls_ = 0;
     std::uint64_t exception_bitmap_ = 0, cr0_mask_ = 0, cr4_mask_ = 0, cr0_shadow_ = 0,
                   cr4_shadow_ = 0, tsc_offset_ = 0, io_bitmap_a_ = 0, io_bitmap_b_ = 0,
-                  msr_bitmaps_ = 0;
+                  msr_bitmaps_ = 0, tsc_multiplier_ = 0;
     bool ept_ = false;
     mmu::SecondStage stage_;
 
@@ -169,6 +203,33 @@ class Guest final : public GuestMode {
         std::uint64_t value = 0, start = 0;  ///< the field at entry, TSC at entry
         sim::Time deadline = sim::kNever;
     } preemption_;
+
+    /// Page-modification logging into the VMCS's page.
+    class PageLog final : public mmu::PageModificationLog {
+      public:
+        explicit PageLog(Guest& guest) : guest_(guest) {}
+        bool append(std::uint64_t guest_physical) override;
+
+      private:
+        Guest& guest_;
+    } page_log_{*this};
+    /// Serves accesses to the APIC-access page from the virtual-APIC page.
+    class ApicPage final : public engine::MmioHandler {
+      public:
+        explicit ApicPage(Guest& guest) : guest_(guest) {}
+        std::uint64_t mmio_read(std::uint64_t physical, unsigned size) override;
+        void mmio_write(std::uint64_t physical, unsigned size, std::uint64_t value) override;
+
+      private:
+        Guest& guest_;
+    } apic_page_{*this};
+    std::uint64_t apic_access_page_ = 0;
+    bool virtual_interrupt_ = false;  ///< recognized and not delivered
+    struct {
+        bool pending = false;
+        ActionKind kind{};
+        std::uint64_t value = 0;
+    } trap_;  ///< exit behind the instruction that was emulated
 
     // PAUSE-loop exiting: TSC of the loop's first and of the last PAUSE since the entry.
     struct PauseLoop {

@@ -73,7 +73,6 @@ class Operation final : public Virtualization, private HostSoftware {
     void vmread(const Instruction& in);
     void vmwrite(const Instruction& in);
     bool shadowed(Name name, const Instruction& in) const;
-    void fail_shadow(const Instruction& in, Region shadow);
     std::uint64_t operand_field(const Instruction& in) const;
     // invalidation.cpp
     void invept(const Instruction& in);

@@ -38,6 +38,9 @@ void Guest::attach(Core& core) {
 bool Guest::begin_in_program(EntryResult& result) {
     host_nmi_blocked_ = core_.nmi_blocked();
     core_.set_guest_mode(this);
+    // The processor may drop guest-physical mappings at any time (SDM 3C 29.4.1); without VPIDs it
+    // does at each entry.
+    if (ept_ && !uses(secondary::kVpid)) core_.nested_tlb().invalidate_all();
     load_modes();
     load_registers();
     result.guest_state_failed = true;

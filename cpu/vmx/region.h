@@ -68,6 +68,8 @@ class Region {
     std::uint64_t address_;
 };
 
+/// The field that an encoding means, and whether only its high half; false: no component.
+bool find_component(std::uint32_t encoding, Field& field, bool& high) noexcept;
 /// VMREAD and VMWRITE of a component by its encoding, width and high access included. False: there
 /// is none. Every component may be written (IA32_VMX_MISC bit 29).
 bool read_component(const Region& region, std::uint32_t encoding, std::uint64_t& value) noexcept;
