@@ -29,11 +29,22 @@ void LogicalProcessor::add(VpRecord& record) {
         return record.root && !other->root;
     });
     records_.insert(place, &record);
+    watch_for_spinning();
     notice(now_);
+}
+
+/// Only who shares the processor with others has somebody to give it to. (The root partition takes
+/// it without being given it.)
+void LogicalProcessor::watch_for_spinning() {
+    const auto is_guest = [](const VpRecord* record) { return !record->root; };
+    const bool shared = std::count_if(records_.begin(), records_.end(), is_guest) > 1;
+    for (VpRecord* record : records_)
+        record->backend->exit_when_spinning(shared && is_guest(record));
 }
 
 void LogicalProcessor::remove(const VpRecord& record) {
     std::erase(records_, &record);
+    watch_for_spinning();
     next_ = 0;
     if (last_ == &record) last_ = nullptr;
     if (current_ == &record) {

@@ -126,6 +126,7 @@ class LogicalProcessor final : public cpu::HostSoftware, private cpu::engine::Mm
     bool may_run(const VpRecord& record, VpRunReason& reason);
     sim::Time slice_end(const VpRecord& record, sim::Time now) const;
     void yield();
+    void watch_for_spinning();
     void note_start(VpRecord& record, sim::Duration waited);
     void note_stop(VpRecord& record, VpRunReason reason);
     void deliver_events(VpRecord& record);

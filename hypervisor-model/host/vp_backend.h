@@ -85,6 +85,8 @@ class VpBackend : public VpContext {
     /// CR8 was written.
     virtual bool emulate_cr_access(const ExitInfo& exit, apic::LocalApic& virtual_apic) = 0;
     virtual void set_tsc_offset(std::uint64_t offset) = 0;
+    /// Whether a guest that spins exits (ExitKind::pause_loop), from the next entry on.
+    virtual void exit_when_spinning(bool wanted) = 0;
     /// Guest-physical mappings have changed (INVEPT; TLB_CONTROL).
     virtual void invalidate_guest_physical() = 0;
     /// The control structure in memory shows the state that the core holds.

@@ -22,7 +22,7 @@ constexpr std::array kIntercepts{
     ExitCode::INVD,     ExitCode::HLT,   ExitCode::INVLPGA, ExitCode::IOIO,   ExitCode::MSR,
     ExitCode::SHUTDOWN, ExitCode::VMRUN, ExitCode::VMMCALL, ExitCode::VMLOAD, ExitCode::VMSAVE,
     ExitCode::STGI,     ExitCode::CLGI,  ExitCode::SKINIT,  ExitCode::WBINVD,
-    ExitCode::PAUSE,    ExitCode::XSETBV};
+    ExitCode::XSETBV};
 
 /// Offset in the MSR permission map (APM 2 15.11) of the byte with the MSR's two bits.
 std::uint64_t msrpm_byte(std::uint32_t msr) {
@@ -223,8 +223,8 @@ void SvmBackend::request_interrupt_window(bool wanted) {
     set_window();
 }
 
-// DEVIATION: an NMI that waits for the end of another's handler is taken when the handler's IRET has
-// set RFLAGS.IF, or at any other exit after it. With the intercept of IRET it would have to be
+// DEVIATION: an NMI that waits for the end of another's handler is taken when the handler's IRET
+// has set RFLAGS.IF, or at any other exit after it. With the intercept of IRET it would have to be
 // followed by a single step.
 void SvmBackend::request_nmi_window(bool wanted) {
     nmi_window_ = wanted && ((rflags() & cpu::rflags::kIF) == 0 || interrupt_shadow());
@@ -258,6 +258,16 @@ bool SvmBackend::emulate_cr_access(const ExitInfo& exit, apic::LocalApic& virtua
 void SvmBackend::set_tsc_offset(std::uint64_t offset) {
     if (guest_.vmcb().get(vmcb::TSC_OFFSET) == offset) return;
     set(vmcb::TSC_OFFSET, offset);
+    clean_ &= ~svm::clean::kIntercepts;
+}
+
+void SvmBackend::exit_when_spinning(bool wanted) {
+    static_assert(svm::intercept_word(ExitCode::PAUSE) == 0);
+    const std::uint32_t now = get(vmcb::INTERCEPT_MISC1);
+    const std::uint32_t bit = svm::intercept_mask(ExitCode::PAUSE);
+    const std::uint32_t next = wanted ? now | bit : now & ~bit;
+    if (next == now) return;
+    set(vmcb::INTERCEPT_MISC1, next);
     clean_ &= ~svm::clean::kIntercepts;
 }
 

@@ -32,6 +32,7 @@ class SvmBackend final : public VpBackend {
     void request_nmi_window(bool wanted) override;
     bool emulate_cr_access(const ExitInfo& exit, apic::LocalApic& virtual_apic) override;
     void set_tsc_offset(std::uint64_t offset) override;
+    void exit_when_spinning(bool wanted) override;
     void invalidate_guest_physical() override { flush_tlb(); }
     void sync() override;
     cpu::ExecutionCore& core() noexcept override { return core_; }

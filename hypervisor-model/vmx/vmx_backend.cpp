@@ -17,7 +17,7 @@ constexpr std::uint32_t kPrimary =
     vmx::primary::kSecondaryControls;
 constexpr std::uint32_t kSecondary = vmx::secondary::kEpt | vmx::secondary::kVpid |
                                      vmx::secondary::kUnrestrictedGuest |
-                                     vmx::secondary::kRdtscp | vmx::secondary::kPauseLoopExiting;
+                                     vmx::secondary::kRdtscp;
 
 // CR0 and CR4 bits that VMX operation fixes and the guest must not see or change.
 constexpr std::uint64_t kCr0Owned = cpu::cr0::kNE;
@@ -256,6 +256,13 @@ bool VmxBackend::emulate_cr_access(const ExitInfo& exit, apic::LocalApic& virtua
 
 void VmxBackend::set_tsc_offset(std::uint64_t offset) {
     if (vmcs_.read(Field::TSC_OFFSET) != offset) vmcs_.write(Field::TSC_OFFSET, offset);
+}
+
+void VmxBackend::exit_when_spinning(bool wanted) {
+    const std::uint64_t now = vmcs_.read(Field::SECONDARY_CONTROLS);
+    const std::uint64_t bit = vmx::secondary::kPauseLoopExiting;
+    const std::uint64_t next = wanted ? now | bit : now & ~bit;
+    if (next != now) vmcs_.write(Field::SECONDARY_CONTROLS, next);
 }
 
 void VmxBackend::update_ia32e_control() {

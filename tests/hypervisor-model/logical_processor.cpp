@@ -219,7 +219,7 @@ TEST_CASE("a processor that spins gives way to the one that it waits for") {
     }
 }
 
-TEST_CASE("a processor that spins alone goes on") {
+TEST_CASE("a processor that nobody waits for goes on spinning") {
     for (const bool intel : {true, false}) {
         CAPTURE(intel);
         Machine m(intel);
@@ -234,7 +234,14 @@ TEST_CASE("a processor that spins alone goes on") {
         m.run(sim::kMillisecond);
         CHECK(pauses >= 20'000);
         CHECK(stops.by_reason.empty());
+        CHECK(m.recorder.count(sim::EventKind::kVmExit) < 10);  // there is nobody to yield to
+        // With a second one that sleeps, it exits and goes on.
+        m.add_vp(1).context().set_halted(true);
+        pauses = 0;
+        m.run(2 * sim::kMillisecond);
+        CHECK(pauses >= 20'000);
         CHECK(m.recorder.count(sim::EventKind::kVmExit) > 100);
+        CHECK(stops.count(VpRunReason::spinning) == 0);
     }
 }
 

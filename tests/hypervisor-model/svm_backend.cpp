@@ -125,6 +125,7 @@ TEST_CASE("a refused entry says which rule") {
 
 TEST_CASE("a guest that spins exits when the pause filter is used up") {
     Processor p;
+    p.backend.exit_when_spinning(true);
     REQUIRE(p.backend.enter().entered);
     cpu::Action pause;
     pause.kind = cpu::ActionKind::pause;
@@ -135,6 +136,10 @@ TEST_CASE("a guest that spins exits when the pause filter is used up") {
     const ExitInfo exit = p.backend.exit_info();
     CHECK(exit.kind == ExitKind::pause_loop);
     CHECK(exit.instruction_length == 2);
+    p.backend.exit_when_spinning(false);
+    REQUIRE(p.backend.enter().entered);
+    for (unsigned i = 0; i < 2 * kSpinPauses; ++i)
+        CHECK_FALSE(p.core.guest_mode->intercepts(pause));
 }
 
 TEST_CASE("every exit that the hypervisor asked for has its meaning") {
@@ -250,6 +255,22 @@ TEST_CASE("CR8 is the virtual APIC's task priority") {
     access.gpr = 13;
     CHECK(p.backend.emulate_cr_access(p.exit(access), virtual_apic));
     CHECK(p.backend.gpr(13) == 9);
+}
+
+TEST_CASE("the window for an NMI opens with RFLAGS.IF") {
+    Processor p;
+    const std::uint64_t closed = p.raw(vmcb::VINTR);
+    p.backend.set_rflags(2);
+    p.backend.request_nmi_window(true);
+    CHECK((p.raw(vmcb::VINTR) & svm::vintr::V_IRQ::kMask) != 0);
+    p.backend.request_interrupt_window(true);
+    p.backend.request_nmi_window(false);
+    CHECK((p.raw(vmcb::VINTR) & svm::vintr::V_IRQ::kMask) != 0);
+    p.backend.request_interrupt_window(false);
+    CHECK(p.raw(vmcb::VINTR) == closed);
+    p.backend.set_rflags(0x202);  // it would exit before each instruction
+    p.backend.request_nmi_window(true);
+    CHECK(p.raw(vmcb::VINTR) == closed);
 }
 
 TEST_CASE("events go into EVENTINJ") {
