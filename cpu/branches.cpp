@@ -5,10 +5,20 @@ namespace {
 
 constexpr bool is_legacy_prefix(std::uint8_t byte) noexcept {
     switch (byte) {
-        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0x67:
-        case 0xf0: case 0xf2: case 0xf3:
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+        case 0x64:
+        case 0x65:
+        case 0x66:
+        case 0x67:
+        case 0xf0:
+        case 0xf2:
+        case 0xf3:
             return true;
-        default: return false;
+        default:
+            return false;
     }
 }
 
@@ -33,19 +43,30 @@ Branch decode_branch(std::span<const std::uint8_t> bytes, CodeMode mode) noexcep
             const bool wide = mode.long64 || mode.default32 != operand_override;
             return conditional(wide ? 6 : 4);
         }
-        const bool system_call = second == 0x05 || second == 0x07 || second == 0x34 || second == 0x35;
+        const bool system_call =
+            second == 0x05 || second == 0x07 || second == 0x34 || second == 0x35;
         return system_call ? kAlways : Branch{};
     }
     if ((opcode & 0xf0) == 0x70 || (opcode >= 0xe0 && opcode <= 0xe3)) return conditional(2);
     switch (opcode) {
-        case 0xe8: case 0xe9: case 0xeb: case 0xc2: case 0xc3: case 0xca: case 0xcb: case 0xcf:
+        case 0xe8:
+        case 0xe9:
+        case 0xeb:
+        case 0xc2:
+        case 0xc3:
+        case 0xca:
+        case 0xcb:
+        case 0xcf:
             return kAlways;
-        case 0x9a: case 0xea: return mode.long64 ? Branch{} : kAlways;
+        case 0x9a:
+        case 0xea:
+            return mode.long64 ? Branch{} : kAlways;
         case 0xff: {
             const unsigned field = at + 1 < bytes.size() ? bytes[at + 1] >> 3 & 7 : 0;
             return field >= 2 && field <= 5 ? kAlways : Branch{};
         }
-        default: return {};
+        default:
+            return {};
     }
 }
 

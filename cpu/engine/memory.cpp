@@ -25,6 +25,7 @@ bool Engine::Impl::fill_tlb(std::uint64_t address, int access, int mmu_index) {
     const std::uint64_t linear_page = sim::page_base(address);
     if (assist.phase == Assist::Phase::running && linear_page == assist.linear_page &&
         access != kInstructionFetch) {
+        library_tlb_used = true;
         tlb_set_page_x86_64(processor, linear_page, kAssistPage, kPageRead | kPageWrite, mmu_index,
                             sim::kPageSize);
         return true;
@@ -54,6 +55,7 @@ bool Engine::Impl::fill_tlb(std::uint64_t address, int access, int mmu_index) {
         else if ((known->granted & Translations::kExecute) != 0 && holds_code[page] != 0)
             protection |= kPageExecute;
     }
+    library_tlb_used = true;
     tlb_set_page_x86_64(processor, linear_page, physical, protection, mmu_index, sim::kPageSize);
     return true;
 }
@@ -113,8 +115,10 @@ void Engine::Impl::library_flushes_tlb() noexcept {
 }
 
 void Engine::Impl::empty_tlb() {
-    const ActiveEngine active(*this);
     ++epoch;
+    if (!library_tlb_used) return;  // a world switch flushes for each control register
+    library_tlb_used = false;
+    const ActiveEngine active(*this);
     flush_library_tlb(processor);
 }
 

@@ -130,6 +130,14 @@ void Guest::attach(std::uint64_t address) {
 
 // --- VMRUN ---
 
+/// On a shared core no linear address stays translated beyond a world switch anyway.
+void Guest::drop_translations() {
+    if (surroundings_.shares_core)
+        core_.nested_tlb().invalidate_all();
+    else
+        core_.invalidate_nested();
+}
+
 /// How the host's own state bears upon the guest.
 void Guest::take_host(const Host& host) {
     surroundings_ = host;
@@ -137,7 +145,7 @@ void Guest::take_host(const Host& host) {
     stage_.npt_mode = host.npt_mode;
     stage_.npt_nx = host.no_execute;
     stage_.npt_tells_fetches = host.no_execute || host.smep;
-    if (changes) core_.invalidate_nested();
+    if (changes) drop_translations();
 }
 
 /// Reads the control area but for what a clean bit says is cached. True: something differs from
@@ -182,13 +190,13 @@ std::uint32_t Guest::controls_changed() {
     // G_PAT counts only with nested paging.
     const bool repaged = replace(paged_, nested_control::NP_ENABLE::test(controls_.nested));
     stage_.root = controls_.n_cr3;
-    const bool traps = surroundings_.features.execute_trap &&
-                       nested_control::GMET::test(controls_.nested);
-    if (replace(stage_.npt_execute_trap, traps)) core_.invalidate_nested();
+    const bool traps =
+        surroundings_.features.execute_trap && nested_control::GMET::test(controls_.nested);
+    if (replace(stage_.npt_execute_trap, traps)) drop_translations();
     // The core tags nothing with an ASID: another one, or other tables, begin without translations.
     bool others = replace(translated_asid_, controls_.asid);
     others |= replace(translated_n_cr3_, controls_.n_cr3);
-    if (others) core_.invalidate_nested();
+    if (others) drop_translations();
     const auto any = [this](std::initializer_list<ExitCode> codes) {
         bool found = false;
         for (const ExitCode code : codes) found |= controls_.intercepts(code);
@@ -340,7 +348,7 @@ EntryResult Guest::vmrun(const Host& host) {
             return refuse(failure);
     }
     if (controls_differ) differing |= controls_changed();
-    if (controls_.tlb_control != tlb_control::kNothing) core_.invalidate_nested();
+    if (controls_.tlb_control != tlb_control::kNothing) drop_translations();
     apply(differing);
     const bool shadow = interrupt_shadow::SHADOW::test(vmcb_.get(vmcb::INTERRUPT_SHADOW));
     if (core_.interrupt_shadow() != shadow) core_.set_interrupt_shadow(shadow);
@@ -435,8 +443,7 @@ void vmload(ExecutionCore& core, const Vmcb& vmcb) {
 void vmsave(ExecutionCore& core, const Vmcb& vmcb) {
     for (const LoadedSegment& loaded : kLoadedSegments)
         write_segment(vmcb, loaded.fields, core.segment(loaded.name));
-    for (const LoadedMsr& loaded : kLoadedMsrs)
-        vmcb.set(loaded.field, core.native_msr(loaded.msr));
+    for (const LoadedMsr& loaded : kLoadedMsrs) vmcb.set(loaded.field, core.native_msr(loaded.msr));
 }
 
 }  // namespace hvsim::cpu::svm

@@ -18,7 +18,7 @@ struct HostState {
     std::uint64_t rflags = 0, rip = 0, rsp = 0, rax = 0;
     std::uint64_t gdtr_base = 0, gdtr_limit = 0, idtr_base = 0, idtr_limit = 0;
     std::uint64_t pat = 0;
-    LastBranches last_branches;  ///< with LBR virtualization
+    LastBranches last_branches;            ///< with LBR virtualization
     std::array<SavedSegment, 4> segments;  ///< ES, CS, SS, DS
 };
 static_assert(std::has_unique_object_representations_v<HostState>);

@@ -11,8 +11,8 @@ constexpr std::uint32_t kInitRedirected = 1;
 constexpr std::uint64_t kInitRedirection = 1u << 1;  // VM_CR.R_INIT (APM 2 15.30.1)
 
 constexpr std::uint32_t kVmrun = 0x0f01d8, kVmmcall = 0x0f01d9, kVmload = 0x0f01da,
-                        kVmsave = 0x0f01db, kStgi = 0x0f01dc, kClgi = 0x0f01dd,
-                        kSkinit = 0x0f01de, kInvlpga = 0x0f01df;
+                        kVmsave = 0x0f01db, kStgi = 0x0f01dc, kClgi = 0x0f01dd, kSkinit = 0x0f01de,
+                        kInvlpga = 0x0f01df;
 
 /// The opcode in the manner of Action::opcode; 0: no SVM instruction.
 std::uint32_t svm_opcode(const Instruction& in) noexcept {
@@ -72,8 +72,12 @@ bool Operation::execute(const Instruction& in) {
     if (core_.exits(action)) return true;
     switch (opcode) {
         case kStgi:
-        case kClgi: set_gif(opcode == kStgi); break;
-        case kInvlpga: invlpga(rax, static_cast<std::uint32_t>(core_.gpr(engine::kRcx))); break;
+        case kClgi:
+            set_gif(opcode == kStgi);
+            break;
+        case kInvlpga:
+            invlpga(rax, static_cast<std::uint32_t>(core_.gpr(engine::kRcx)));
+            break;
         default:
             if (opcode != kVmrun && !translate_virtual(rax, in)) return true;
             if (!check_address(opcode, rax)) return true;
@@ -81,8 +85,10 @@ bool Operation::execute(const Instruction& in) {
                 vmrun(in, rax);
                 return true;
             }
-            if (opcode == kVmload) vmload(core_, Vmcb(core_.ram(), rax));
-            else vmsave(core_, Vmcb(core_.ram(), rax));
+            if (opcode == kVmload)
+                vmload(core_, Vmcb(core_.ram(), rax));
+            else
+                vmsave(core_, Vmcb(core_.ram(), rax));
             break;
     }
     core_.complete_instruction(in.length);
@@ -107,7 +113,8 @@ bool Operation::check_address(std::uint32_t opcode, std::uint64_t address) {
         refuse(kGP, Refusal::address_too_wide, opcode, address);
         return false;
     }
-    // DEVIATION: a VMCB where no memory answers is refused; hardware works with what it reads there.
+    // DEVIATION: a VMCB where no memory answers is refused; hardware works with what it reads
+    // there.
     if (!core_.ram().contains(address, kVmcbSize)) {
         refuse(kGP, Refusal::no_memory, opcode, address);
         return false;
@@ -140,8 +147,8 @@ bool Operation::translate_virtual(std::uint64_t& address, const Instruction& in)
     return false;
 }
 
-/// INVLPGA. Host translations are gone at each VMRUN, a guest's at each #VMEXIT: DEVIATION: only the
-/// guest's second stage stays cached, and goes as a whole.
+/// INVLPGA. Host translations are gone at each VMRUN, a guest's at each #VMEXIT: DEVIATION: only
+/// the guest's second stage stays cached, and goes as a whole.
 void Operation::invlpga(std::uint64_t linear, std::uint32_t asid) {
     if (asid != 0) core_.nested_tlb().invalidate_all();
     const std::uint32_t current = guest_.in_guest() ? guest_.controls().asid : 0;
@@ -151,10 +158,13 @@ void Operation::invlpga(std::uint64_t linear, std::uint32_t asid) {
 // --- global interrupt flag ---
 
 void Operation::set_gif(bool value) {
-    if (guest_.in_guest() && guest_.has_virtual_gif())
-        return guest_.set_virtual_gif(value);
+    if (guest_.in_guest() && guest_.has_virtual_gif()) return guest_.set_virtual_gif(value);
     gif_ = value;
-    if (!value) return;
+    if (value) release_events();
+}
+
+/// GIF is 1: what was held back may come.
+void Operation::release_events() {
     core_.poll_soon();
     // The processor around the core takes INITs.
     const apic::LocalApic* apic = core_.local_apic();
@@ -221,7 +231,7 @@ void Operation::vmrun(const Instruction& in, std::uint64_t address) {
     swap_in_branches();
     core_.reload_pdptes();
     core_.flush_tlb();
-    set_gif(true);
+    release_events();
 }
 
 /// LBR virtualization (APM 2 15.23): the guest has records of its own.

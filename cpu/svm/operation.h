@@ -11,15 +11,15 @@ namespace hvsim::cpu::svm {
 
 /// Why an SVM instruction raised #UD or #GP.
 enum class Refusal : std::uint32_t {
-    svm_disabled = 1,      ///< EFER.SVME is 0
-    not_protected,         ///< real or virtual-8086 mode
-    privilege,             ///< CPL other than 0
-    misaligned_address,    ///< rAX is no multiple of 4 KiB
-    address_too_wide,      ///< rAX beyond the physical-address width
-    no_memory,             ///< rAX names no memory
-    no_host_save_area,     ///< VM_HSAVE_PA is 0
-    not_intercepted,       ///< VMMCALL that nobody intercepts
-    not_supported,         ///< SKINIT
+    svm_disabled = 1,    ///< EFER.SVME is 0
+    not_protected,       ///< real or virtual-8086 mode
+    privilege,           ///< CPL other than 0
+    misaligned_address,  ///< rAX is no multiple of 4 KiB
+    address_too_wide,    ///< rAX beyond the physical-address width
+    no_memory,           ///< rAX names no memory
+    no_host_save_area,   ///< VM_HSAVE_PA is 0
+    not_intercepted,     ///< VMMCALL that nobody intercepts
+    not_supported,       ///< SKINIT
 };
 
 /// As CPUID announces them.
@@ -53,6 +53,7 @@ class Operation final : public Virtualization, private HostSoftware {
     void vmrun(const Instruction& in, std::uint64_t address);
     void invlpga(std::uint64_t linear, std::uint32_t asid);
     void set_gif(bool value);
+    void release_events();
     void end_exit();
     void swap_in_branches();
     void swap_out_branches();

@@ -27,18 +27,41 @@ bool Operation::allows_efer(std::uint64_t value) const noexcept {
 
 bool Operation::read_msr(std::uint32_t number, std::uint64_t& value, bool& fault) {
     switch (number) {
-        case msr::kDebugCtl: value = core_.last_branches().debug_control; return true;
-        case kLastBranchFrom: value = core_.last_branches().from; return true;
-        case kLastBranchTo: value = core_.last_branches().to; return true;
-        case kLastExceptionFrom: value = core_.last_branches().exception_from; return true;
-        case kLastExceptionTo: value = core_.last_branches().exception_to; return true;
-        case kTscRatio: value = tsc_ratio_; return true;
-        case kVmCr: value = vm_cr_; return true;
-        case kHsavePa: value = hsave_; return true;
-        case kIgnne: value = 0; return true;
-        case kSvmKey: value = 0; return true;  // reads as zero
-        case kSmmControl: fault = true; return true;  // write only
-        default: return false;
+        case msr::kDebugCtl:
+            value = core_.last_branches().debug_control;
+            return true;
+        case kLastBranchFrom:
+            value = core_.last_branches().from;
+            return true;
+        case kLastBranchTo:
+            value = core_.last_branches().to;
+            return true;
+        case kLastExceptionFrom:
+            value = core_.last_branches().exception_from;
+            return true;
+        case kLastExceptionTo:
+            value = core_.last_branches().exception_to;
+            return true;
+        case kTscRatio:
+            value = tsc_ratio_;
+            return true;
+        case kVmCr:
+            value = vm_cr_;
+            return true;
+        case kHsavePa:
+            value = hsave_;
+            return true;
+        case kIgnne:
+            value = 0;
+            return true;
+        case kSvmKey:
+            value = 0;
+            return true;  // reads as zero
+        case kSmmControl:
+            fault = true;
+            return true;  // write only
+        default:
+            return false;
     }
 }
 
@@ -49,10 +72,18 @@ bool Operation::write_msr(std::uint32_t number, std::uint64_t value, bool& fault
             fault = (value & ~kDebugControlValid) != 0;
             if (!fault) branches.debug_control = value;
             return true;
-        case kLastBranchFrom: branches.from = value; return true;
-        case kLastBranchTo: branches.to = value; return true;
-        case kLastExceptionFrom: branches.exception_from = value; return true;
-        case kLastExceptionTo: branches.exception_to = value; return true;
+        case kLastBranchFrom:
+            branches.from = value;
+            return true;
+        case kLastBranchTo:
+            branches.to = value;
+            return true;
+        case kLastExceptionFrom:
+            branches.exception_from = value;
+            return true;
+        case kLastExceptionTo:
+            branches.exception_to = value;
+            return true;
         case kTscRatio:
             fault = (value & ~kTscRatioValid) != 0;
             if (!fault) tsc_ratio_ = value;
@@ -74,12 +105,18 @@ bool Operation::write_msr(std::uint32_t number, std::uint64_t value, bool& fault
             return true;
         case kSvmKey:
             // APM 2 15.31: before the lock it sets the key; then the right one opens the lock.
-            if (!(vm_cr_ & kLock)) key_ = value;
-            else if (key_ != 0 && value == key_) vm_cr_ &= ~kLock;
+            if (!(vm_cr_ & kLock))
+                key_ = value;
+            else if (key_ != 0 && value == key_)
+                vm_cr_ &= ~kLock;
             return true;
-        case kIgnne: fault = (value & ~std::uint64_t{1}) != 0; return true;
-        case kSmmControl: return true;  // DEVIATION: no system-management mode to control
-        default: return false;
+        case kIgnne:
+            fault = (value & ~std::uint64_t{1}) != 0;
+            return true;
+        case kSmmControl:
+            return true;  // DEVIATION: no system-management mode to control
+        default:
+            return false;
     }
 }
 

@@ -1,5 +1,5 @@
-// Interrupts and NMIs of a guest, physical and virtual, and what the processor does for it without a
-// #VMEXIT (APM 2 15.13, 15.21, 15.33).
+// Interrupts and NMIs of a guest, physical and virtual, and what the processor does for it without
+// a #VMEXIT (APM 2 15.13, 15.21, 15.33).
 #include "cpu/descriptor.h"
 #include "cpu/svm/guest.h"
 
@@ -11,8 +11,8 @@ bool Guest::exits_on_interrupt() const noexcept {
     return (core_.rflags() & rflags::kIF) != 0 && !core_.interrupt_shadow();
 }
 
-/// DEVIATION: where modelled software is the host, a physical interrupt that INTR does not intercept
-/// stays pending; no hypervisor leaves its interrupts to a guest.
+/// DEVIATION: where modelled software is the host, a physical interrupt that INTR does not
+/// intercept stays pending; no hypervisor leaves its interrupts to a guest.
 bool Guest::takes_interrupts(bool open) const noexcept {
     if (controls_.intercepts(ExitCode::INTR)) return false;
     if (!vintr::V_INTR_MASKING::test(controls_.vintr)) return open;

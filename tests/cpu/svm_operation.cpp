@@ -1,5 +1,5 @@
-// What a bare machine's SVM adds to a guest: the processor's and the host's part in VMRUN, virtual GIF
-// and NMIs, MSRs, branch records.
+// What a bare machine's SVM adds to a guest: the processor's and the host's part in VMRUN, virtual
+// GIF and NMIs, MSRs, branch records.
 #include <doctest/doctest.h>
 
 #include "cpu/branches.h"
@@ -42,8 +42,7 @@ TEST_CASE("VMRUN depends on the processor's features and the host's state") {
         CHECK_FALSE(b.guest.has_virtual_nmis());
     }
     SUBCASE("guest mode execute trap") {
-        b.put(vmcb::NESTED_CONTROL,
-              nested_control::NP_ENABLE::kMask | nested_control::GMET::kMask);
+        b.put(vmcb::NESTED_CONTROL, nested_control::NP_ENABLE::kMask | nested_control::GMET::kMask);
         REQUIRE(b.guest.vmrun(host).entered());
         CHECK(b.guest.second_stage()->npt_execute_trap);
     }
@@ -197,11 +196,11 @@ TEST_CASE("branches are told from other instructions") {
     CHECK(branch({0xeb, 0x10}).kind == BranchKind::always);
     CHECK(branch({0xf2, 0xe8, 0, 0, 0, 0}).kind == BranchKind::always);
     CHECK(branch({0xc3}).kind == BranchKind::always);
-    CHECK(branch({0x41, 0xff, 0xd3}).kind == BranchKind::always);   // CALL r11
-    CHECK(branch({0xff, 0xc0}).kind == BranchKind::none);           // INC eax
+    CHECK(branch({0x41, 0xff, 0xd3}).kind == BranchKind::always);  // CALL r11
+    CHECK(branch({0xff, 0xc0}).kind == BranchKind::none);          // INC eax
     CHECK(branch({0x0f, 0x05}).kind == BranchKind::always);
     CHECK(branch({0x0f, 0x0b}).kind == BranchKind::none);
-    CHECK(branch({0xea}).kind == BranchKind::none);                 // no far JMP in 64-bit mode
+    CHECK(branch({0xea}).kind == BranchKind::none);  // no far JMP in 64-bit mode
     CHECK(branch({0xea}, {false, true}).kind == BranchKind::always);
     const auto conditional = [](const Branch& b, unsigned length) {
         return b.kind == BranchKind::conditional && b.length == length;

@@ -14,6 +14,8 @@ start:
     je interrupt_flag
     cmp edi, 3
     je branches
+    cmp edi, 4
+    je hostile
 
 // --- 0: what is refused ---
     mov eax, VMCB
@@ -199,8 +201,29 @@ after_stgi:
     RESULT 6, rax
     mov rax, [LOG]
     RESULT 7, rax
+    // A GIF of the guest's own: VMRUN leaves it alone, so V_IRQ waits for the guest's STGI.
+    movabs rax, 0x32030f0100
+    mov [VMCB + 0x060], rax
+    mov dword ptr [VMCB + 0x00c], 0
+    lea rax, [rip + gif_guest]
+    mov [VMCB + 0x578], rax
+    mov eax, VMCB
+    vmrun
+    mov rax, [VMCB + 0x060]
+    RESULT 8, rax
     stgi
     FINISH
+gif_guest:
+    sti
+    nop
+    nop
+    mov rax, [LOG]
+    RESULT 9, rax
+    stgi
+behind_stgi:
+    nop
+    clgi
+    vmmcall
 quiet_guest:
     vmmcall
 virtual_guest:
@@ -210,6 +233,27 @@ virtual_guest:
 behind_shadow:
     cli
     vmmcall
+
+// --- 4: a VMCB that the test spoils when it sees the OUT ---
+hostile:
+    lea r12, [rip + hostile_guest]
+    call prepare
+    out 0x80, al
+    mov eax, VMCB
+    vmrun
+    stgi
+    RESULT 0, rsp
+    FINISH
+hostile_guest:
+    mov eax, 1
+    cpuid
+    pushfq
+    popfq
+    sti
+    nop
+    out 0x81, al
+    vmmcall
+    jmp hostile_guest
 
 // --- 3: last-branch records ---
 branches:

@@ -1,5 +1,5 @@
-// SVM instructions executed by a program on a whole processor: refusals, world switches, GIF, virtual
-// interrupts, last-branch records.
+// SVM instructions executed by a program on a whole processor: refusals, world switches, GIF,
+// virtual interrupts, last-branch records.
 #include "cpu/svm/operation.h"
 #include "tests/cpu/programs/bench.h"
 
@@ -10,7 +10,7 @@ using svm::ExitCode;
 
 namespace {
 
-enum Part : std::uint64_t { refused, world_switches, interrupt_flag, branches };
+enum Part : std::uint64_t { refused, world_switches, interrupt_flag, branches, hostile };
 
 struct SvmMachine {
     explicit SvmMachine(Part part) : machine("svm", options()), operation(machine.core()) {
@@ -26,7 +26,9 @@ struct SvmMachine {
     svm::Operation operation;
 };
 
-constexpr std::uint64_t number(ExitCode code) { return static_cast<std::uint64_t>(code); }
+constexpr std::uint64_t number(ExitCode code) {
+    return static_cast<std::uint64_t>(code);
+}
 
 }  // namespace
 
@@ -86,6 +88,40 @@ TEST_CASE("GIF holds interrupts; V_IRQ comes once the guest lets it") {
     CHECK(m.event(0).rip == m.program["after_stgi"]);
     CHECK(m.event(1).vector == 0x31);
     CHECK(m.event(1).rip == m.program["behind_shadow"]);
+    CHECK(m.result(9) == 2);
+    CHECK(m.event(2).vector == 0x32);
+    CHECK(m.event(2).rip == m.program["behind_stgi"]);
+    CHECK_FALSE(svm::vintr::VGIF::test(m.result(8)));
+    CHECK_FALSE(svm::vintr::V_IRQ::test(m.result(8)));
+}
+
+TEST_CASE("no VMCB breaks the processor") {
+    std::uint64_t random = 1;
+    const auto next = [&random] {  // Knuth's MMIX constants
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        return random >> 20;
+    };
+    unsigned entered = 0;
+    for (unsigned round = 0; round < 400; ++round) {
+        CAPTURE(round);
+        SvmMachine bench(hostile);
+        Machine& m = bench.machine;
+        m.bus.on_port_write = [&](std::uint16_t port, std::uint32_t) {
+            entered += port == 0x81;
+            if (port != 0x80) return;
+            const unsigned spoiled = 1 + next() % 4;
+            for (unsigned i = 0; i < spoiled; ++i) {
+                const bool control = next() % 2 != 0;
+                const std::uint64_t field = control ? next() % 0x20 * 8 : 0x400 + next() % 0x54 * 8;
+                const std::uint64_t old = m.peek(PAGES + field);
+                const std::uint64_t value =
+                    next() % 2 != 0 ? old ^ 1ull << next() % 64 : next() << next() % 64;
+                m.poke(PAGES + field, value);
+            }
+        };
+        m.run(100 * sim::kMicrosecond);
+    }
+    CHECK(entered > 10);  // not all of them are refused
 }
 
 TEST_CASE("the last taken branch is recorded") {
