@@ -96,7 +96,7 @@ struct FlatBootConfig {
 struct BootConfig {
     std::filesystem::path kernel;
     BootProtocol protocol = BootProtocol::automatic;
-    std::filesystem::path initramfs;  ///< empty = none
+    std::filesystem::path initramfs;          ///< empty = none
     std::vector<std::string> modules;         ///< "FILE WORDS", as written
     std::optional<std::string> command_line;  ///< nothing: by protocol
     std::string console;  ///< "stdout", "none" or "file:PATH" (PATH made relative to the scenario)

@@ -31,8 +31,8 @@ constexpr string_view kActions[] = {"remove-disk", "add-disk"};
 constexpr string_view kEnds[] = {"poweroff", "reboot", "crash", "halt", "console", "exit"};
 constexpr string_view kProtocols[] = {"auto", "linux", "multiboot", "pvh", "flat"};
 constexpr string_view kFlatModes[] = {"real", "protected", "long"};
-constexpr string_view kTestDevices[] = {"debug-exit", "testdev", "fw-cfg",
-                                        "pic", "hyperv-testdev", "edu"};
+constexpr string_view kTestDevices[] = {"debug-exit", "testdev",        "fw-cfg",
+                                        "pic",        "hyperv-testdev", "edu"};
 constexpr string_view kVersions[] = {"5.3", "5.2", "5.1", "5.0", "4.1",
                                      "4.0", "3.0", "2.4", "1.1", "0.13"};
 
@@ -184,7 +184,9 @@ constexpr std::array<Key, 6> kBootKeys{{
 }};
 
 constexpr auto kBareBoot = [](void* object) { return object; };
-constexpr auto kVmBoot = [](void* object) -> void* { return &static_cast<VmConfig*>(object)->boot; };
+constexpr auto kVmBoot = [](void* object) -> void* {
+    return &static_cast<VmConfig*>(object)->boot;
+};
 constexpr std::array kBoot = kBootKeys<kBareBoot>;
 void* open_vm_flat(void* object) {
     return &static_cast<VmConfig*>(object)->boot.flat;
@@ -218,7 +220,8 @@ constexpr Key kTestDevice[] = {
      "first processor, which takes it (virtual wire mode). hyperv-testdev: commands to the "
      "SynIC at 0x3000, which makes routes to synthetic interrupts, and connections that send "
      "messages and events back (a bare machine has none and ignores them). pic and edu are for "
-     "bare machines only. edu: PCI device 1234:11e8 at 00:05.0 behind a host bridge, with 1 MiB of memory at "
+     "bare machines only. edu: PCI device 1234:11e8 at 00:05.0 behind a host bridge, with 1 MiB of "
+     "memory at "
      "0xf8000000, MSI, INTA# at interrupt line 10, and DMA through the IOMMU where there is one.",
      store<&TestDeviceConfig::kind>,
      {},
@@ -234,7 +237,8 @@ constexpr Key kOwnVm[] = {
 constexpr auto kVm = [] {
     constexpr auto& boot = kBootKeys<kVmBoot>;
     std::array<Key, std::size(kOwnVm) + boot.size()> keys{};
-    std::copy(boot.begin(), boot.end(), std::copy(std::begin(kOwnVm), std::end(kOwnVm), keys.begin()));
+    std::copy(boot.begin(), boot.end(),
+              std::copy(std::begin(kOwnVm), std::end(kOwnVm), keys.begin()));
     return keys;
 }();
 

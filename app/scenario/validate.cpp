@@ -136,7 +136,8 @@ class Validator {
             fail(path + ".modules", fmt::format("{} takes no modules", flat ? "flat" : "linux"),
                  flat ? "append them to the file" : "give an initramfs");
         if (!boot.initramfs.empty() && (flat || boot.protocol == BootProtocol::multiboot))
-            fail(path + ".initramfs", "only linux and pvh take an initramfs", "give it as a module");
+            fail(path + ".initramfs", "only linux and pvh take an initramfs",
+                 "give it as a module");
         if (boot.command_line && flat)
             fail(path + ".command_line", "a flat binary has no command line", "use the registers");
         if (!flat && scenario_.locations.contains(path + ".flat"))

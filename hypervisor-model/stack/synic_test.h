@@ -20,7 +20,8 @@ class SynicTest final : public devices::SynicTestControl, private PortClient {
 
     struct Counters {
         std::uint64_t raised = 0, echoed = 0;
-        std::uint64_t refused = 0;  ///< commands and echoes that the hypervisor or the state forbade
+        /// Commands and echoes that the hypervisor or the state forbade.
+        std::uint64_t refused = 0;
     };
     const Counters& counters() const noexcept { return counters_; }
 
