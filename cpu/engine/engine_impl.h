@@ -179,6 +179,7 @@ struct Engine::Impl final : CodeHolder {
     OptionalIntercepts optional;
 
     Translations translations;
+    bool library_tlb_used = true;  ///< filled since it was emptied
 
     // Translated code.
     const std::uint8_t* code_buffer = nullptr;
