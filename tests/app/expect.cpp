@@ -110,6 +110,27 @@ TEST_CASE("a line without end is broken, not kept for ever") {
     for (const std::string& line : watch.last_lines(0)) CHECK(line.size() <= 4096);
 }
 
+TEST_CASE("exit codes are compared, and only those of machines that ended by one") {
+    Scenario scenario = two_vms();
+    scenario.expect.end = ExpectedEnd::exit;
+    scenario.expect.exit_code = 0;
+    const ConsoleWatch watch(scenario.expect, 2);
+    RunOutcome outcome = outcome_of(MachineEnd::exit, MachineEnd::exit);
+    outcome.machines[0].exit_code = 0;
+    outcome.machines[1].exit_code = 0;
+    CHECK(judge(scenario, outcome, watch, StopReason::none).met);
+    CHECK(judge(scenario, outcome, watch, StopReason::none).end == "exit");
+    outcome.machines[1].exit_code = 63;
+    CHECK(judge(scenario, outcome, watch, StopReason::none).unmet ==
+          std::vector<std::string>{"VM \"b\" ended with exit code 63; expected: 0"});
+    scenario.expect.exit_code.reset();
+    CHECK(judge(scenario, outcome, watch, StopReason::none).met);
+    scenario.expect.end = ExpectedEnd::poweroff;
+    const Verdict verdict = judge(scenario, outcome, watch, StopReason::none);
+    REQUIRE(verdict.unmet.size() == 2);
+    CHECK(verdict.unmet[0].find("ended the run by a test device") != std::string::npos);
+}
+
 TEST_CASE("verdicts have their own words for each way to fail") {
     const Scenario scenario = two_vms();
     const ConsoleWatch watch(scenario.expect, 2);

@@ -201,10 +201,9 @@ TEST_CASE("errors name the place, what was expected, what was found, and a way o
     CHECK(error_of(with_vm("date = 12:00:00")) ==
           "folder/test.toml:3:8: host.date: expected a date and time such as 2024-01-01T00:00:00Z, "
           "found date or time 12:00:00 | ");
-    CHECK(
-        error_of(with_vm("disable = [\"vmx\", 3]")) ==
-        "folder/test.toml:3:19: host.disable[1]: expected an array of \"vmx\", \"svm\", \"nx\" or "
-        "\"slat\", found integer 3 | ");
+    CHECK(error_of(with_vm("disable = [\"vmx\", 3]")) ==
+          "folder/test.toml:3:19: host.disable[1]: expected an array of \"vmx\", \"svm\", \"nx\", "
+          "\"slat\" or \"x2apic\", found integer 3 | ");
     CHECK(error_of(with_vm("iommu = true")) ==
           "folder/test.toml:3:9: host.iommu: expected a table, found true | ");
     CHECK(error_of("[host]\nvendor = \n").starts_with("folder/test.toml:2:10: TOML syntax: "));
@@ -305,6 +304,36 @@ TEST_CASE("contradictions about what a virtual machine boots are found") {
     CHECK(error_of(with_vm("", "[expect]\nexit_code = 1\n"))
               .find("add a [[vm.test_device]] of kind \"debug-exit\" to each VM") !=
           std::string::npos);
+}
+
+TEST_CASE("what a bare machine boots, its test devices and its exit code") {
+    const std::string bare = "[host]\nvendor = \"intel\"\n[boot]\nkernel = \"k\"\n";
+    const std::string exits = "[[test_device]]\nkind = \"debug-exit\"\n";
+    const Scenario scenario =
+        parse(bare + "[boot.flat]\nentry = 0x7c20\n" + exits + "[expect]\nexit_code = 7\n",
+              {"boot.protocol=flat"});
+    REQUIRE(scenario.boot);
+    CHECK(scenario.boot->protocol == BootProtocol::flat);
+    CHECK(scenario.boot->flat.load == 0x7c00);
+    CHECK(scenario.boot->flat.entry == std::uint64_t{0x7c20});
+    REQUIRE(scenario.test_devices.size() == 1);
+    CHECK(scenario.expect.end == ExpectedEnd::exit);
+    CHECK(scenario.expect.exit_code == 7u);
+    CHECK(parse(bare).boot->protocol == BootProtocol::automatic);
+    CHECK(parse(bare, {"host.disable=[\"x2apic\"]"}).host.disabled(Feature::x2apic));
+
+    CHECK(error_of(bare + exits + exits).find("test_device[1].kind: there is already one") !=
+          std::string::npos);
+    CHECK(error_of(bare + "[expect]\nexit_code = 1\n").find("there is no device to exit by") !=
+          std::string::npos);
+    CHECK(error_of(bare + exits + "[expect]\nexit_code = 1\nend = \"halt\"\n")
+              .find("expect.exit_code: needs the end \"exit\"") != std::string::npos);
+    CHECK(error_of(bare + "initramfs = \"i\"\n", {"boot.protocol=multiboot"})
+              .find("only linux and pvh take an initramfs") != std::string::npos);
+    CHECK(error_of(bare + "command_line = \"a\"\n", {"boot.protocol=flat"})
+              .find("a flat binary has no command line") != std::string::npos);
+    CHECK(error_of(bare + "[[test_device]]\nkind = \"debug-exi\"\n")
+              .find("did you mean \"debug-exit\"?") != std::string::npos);
 }
 
 TEST_CASE("the example of a duplicate logical unit by default position") {
