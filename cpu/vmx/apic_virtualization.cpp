@@ -36,8 +36,8 @@ constexpr bool is_readable_register(std::uint32_t offset) noexcept {
 /// 30.4.3.1: and whose writes.
 constexpr bool is_writable_register(std::uint32_t offset) noexcept {
     const std::uint32_t row = offset & 0xff0;
-    return row == 0x20 || row == 0x30 || row == kTpr || row == kEoi || row == 0xd0 || row == 0xe0 ||
-           row == 0xf0 || row == 0x280 || (row >= 0x300 && row <= 0x380) || row == 0x3e0;
+    return row == 0x20 || row == kTpr || row == kEoi || row == 0xd0 || row == 0xe0 || row == 0xf0 ||
+           row == 0x280 || (row >= 0x300 && row <= 0x380) || row == 0x3e0;
 }
 
 }  // namespace

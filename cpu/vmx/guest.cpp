@@ -327,7 +327,8 @@ void Guest::cache_controls() {
 Event Guest::inject_event() {
     const std::uint64_t info = raw(Field::ENTRY_INTERRUPTION_INFO);
     Event event;
-    if (!interruption::VALID::test(info)) return event;
+    if (!interruption::VALID::test(info) || interruption::TYPE::get(info) == kInjectPendingTrap)
+        return event;
     event.vector = static_cast<std::uint8_t>(interruption::VECTOR::get(info));
     event.type = static_cast<EventType>(interruption::TYPE::get(info));
     event.has_error_code = interruption::ERROR_CODE_VALID::test(info);
