@@ -143,10 +143,13 @@ TEST_CASE("a run that is met") {
 
     const Result trace = run({"trace", folder.file("t")});
     CHECK(trace.code == kExitMet);
-    CHECK(trace.out.find(" vm_exit               reason=CPUID") != std::string::npos);
+    const std::size_t exit = trace.out.find(" vm_exit ");
+    REQUIRE(exit != std::string::npos);
+    CHECK(trace.out.find("reason=CPUID", exit) != std::string::npos);
     CHECK(trace.out.find("tlb_fill") == std::string::npos);
-    CHECK(run({"trace", folder.file("t"), "--summary"}).out ==
-          "vm_exit                             1\n");
+    const std::string summary = run({"trace", folder.file("t"), "--summary"}).out;
+    CHECK(summary.starts_with("vm_exit "));
+    CHECK(summary.ends_with(" 1\n"));
     CHECK(run({"trace", folder.file("t"), "--kind", "vm_exti"}).err ==
           "hvsim: the trace has no event kind \"vm_exti\"\n  hint: did you mean \"vm_exit\"?\n");
     CHECK(run({"trace", folder.file("t"), "--from", "2 ms"}).out.find("reason=") ==
