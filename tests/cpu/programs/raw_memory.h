@@ -18,8 +18,9 @@ inline constexpr std::uint64_t kOtherMark = 0x2222'0000'0000'0000;
 /// The guest of raw_memory.S: 64-bit code in the first 2 MiB, one to one through 4 KiB leaves.
 struct RawGuest : HostSoftware {
     /// `entry`: the permission bits of every table and leaf; `leaf`: what leaves have besides.
-    RawGuest(const std::string& model, std::uint64_t entry, std::uint64_t leaf)
-        : m("raw_memory", {.model = model}) {
+    RawGuest(const std::string& model, std::uint64_t entry, std::uint64_t leaf,
+             const std::string& program = "raw_memory")
+        : m(program, {.model = model}) {
         for (unsigned level = 0; level < 3; ++level)
             m.poke(kTables + level * 0x1000, (kTables + (level + 1) * 0x1000) | entry);
         for (std::uint64_t page = 0; page < 512; ++page)

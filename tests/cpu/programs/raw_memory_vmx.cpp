@@ -1,6 +1,8 @@
-// VT-x: entries of EPT changed in memory, and controls changed by VMWRITE (SDM 3C 29.4.3, 25).
+// VT-x: entries of EPT changed in memory, and controls changed by VMWRITE (SDM 3C 29.4.3, 25): by a
+// modelled hypervisor, and by a program that executes the instructions.
 #include "cpu/vmx/capabilities.h"
 #include "cpu/vmx/guest.h"
+#include "cpu/vmx/operation.h"
 #include "tests/cpu/programs/raw_memory.h"
 
 using namespace hvsim;
@@ -170,4 +172,36 @@ TEST_CASE("VT-x: a control that VMWRITE changes is in force from the next entry"
     g.vmcs.write(Field::PRIMARY_CONTROLS, before);
     CHECK(g.vmcs.intercepts(rdtsc));
     CHECK(g.run_from("read_counter") == ExitReason::vmcall);
+}
+
+TEST_CASE("VT-x: the program's own INVEPT, INVVPID and VMWRITE decide what its guest sees") {
+    RawGuest g("intel-skylake", kAll, kWriteBack, "raw_invept");
+    Operation operation(g.m.core());
+    g.m.core().set_virtualization(&operation);
+    constexpr unsigned kChanged = 5;
+    constexpr std::uint64_t kLeaf = PAGES + kChanged * 0x1000;
+    struct Step {
+        std::uint16_t port;
+        ExitReason reason;
+        std::uint64_t changed;
+        bool operator==(const Step&) const = default;
+    };
+    std::vector<Step> steps;
+    g.m.bus.on_port_write = [&](std::uint16_t port, std::uint32_t reason) {
+        steps.push_back({port, static_cast<ExitReason>(reason & 0xff), g.changed_pages()});
+        if (port == 0x50) g.set_leaf(kLeaf, kOtherPage | kAll | kWriteBack);
+        if (port == 0x54) g.set_leaf(kLeaf, kLeaf | kAll | kWriteBack);
+    };
+    CHECK(g.m.run() == End::halted);
+    INFO(g.m.story());
+    CHECK(g.m.result(30) == 0);  // RFLAGS of an instruction that failed
+    constexpr std::uint64_t kMoved = 1 << kChanged;
+    CHECK(steps == std::vector<Step>{{0x50, ExitReason::vmcall, 0},
+                                     {0x51, ExitReason::vmcall, 0},
+                                     {0x52, ExitReason::vmcall, 0},
+                                     {0x53, ExitReason::vmcall, 0},
+                                     {0x54, ExitReason::vmcall, kMoved},
+                                     {0x55, ExitReason::vmcall, 0},
+                                     {0x56, ExitReason::vmcall, 0},
+                                     {0x57, ExitReason::rdtsc, 0}});
 }
