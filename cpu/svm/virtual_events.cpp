@@ -43,6 +43,8 @@ std::uint64_t Guest::guest_tsc(std::uint64_t tsc) const noexcept {  // APM 2 15.
     return static_cast<std::uint64_t>(product >> 32) + controls_.tsc_offset;
 }
 
+/// DEVIATION: without V_INTR_MASKING a guest's CR8 is the processor's alone; what it writes there
+/// does not reach V_TPR.
 void Guest::access_virtual_tpr(const Action& action) {
     if (action.kind == ActionKind::cr_read) {
         core_.set_gpr(action.gpr, vintr::V_TPR::get(controls_.vintr) & 0xf);
