@@ -117,7 +117,9 @@ TEST_CASE("capability MSRs (SDM 3D appendix A)") {
     CHECK(capability(0x48a) == highest);
     std::uint64_t value = 0;
     CHECK_FALSE(capability_msr(0x47f, value));
-    CHECK_FALSE(capability_msr(0x491, value));  // no VM functions
+    CHECK(capability_msr(0x491, value));
+    CHECK(value == 1);  // EPTP switching
+    CHECK_FALSE(capability_msr(0x492, value));  // no VM functions
 }
 
 TEST_CASE("VMREAD and VMWRITE by encoding") {
