@@ -20,8 +20,8 @@ function(hvsim_guest_programs target)
   foreach(source ${ARGN})
     get_filename_component(stem ${source} NAME_WE)
     add_custom_command(OUTPUT ${folder}/${stem}
-      COMMAND ${CMAKE_ASM_COMPILER} -nostdlib -static -no-pie -Wl,-N -Wl,--no-warn-rwx-segments -Wl,--build-id=none
-              -Wl,-Ttext=0x8000 -Wl,-e,start -MD -MF ${folder}/${stem}.d -MT ${folder}/${stem}
+      COMMAND ${CMAKE_ASM_COMPILER} -nostdlib -static -no-pie -Wl,-N -Wl,--no-warn-rwx-segments
+              -Wl,--build-id=none -Wl,-Ttext=0x8000 -Wl,-e,start -MD -MF ${folder}/${stem}.d -MT ${folder}/${stem}
               -o ${folder}/${stem} ${source}
       DEPENDS ${source} DEPFILE ${folder}/${stem}.d
       COMMENT "Building guest program ${stem}" VERBATIM)
