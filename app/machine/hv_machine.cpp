@@ -153,6 +153,7 @@ void HvMachine::connect_callbacks() {
         host_->processors().at(target)->notice(at);
         board_.dispatcher.reconsider();
     };
+    host_->on_notice = [this] { board_.dispatcher.reconsider(); };
     host_->on_guest_action = [this](hv::VirtualProcessor& vp, hv::VpAction action, sim::Time now) {
         for (const auto& vm : vms_) {
             if (vm->partition() != vp.partition().id()) continue;
@@ -227,6 +228,8 @@ void HvMachine::collect(RunOutcome& outcome) const {
     outcome.machines.clear();
     for (const auto& vm : vms_) outcome.machines.push_back(vm->outcome());
     outcome.code_bytes = code_bytes();
+    outcome.instructions = 0;
+    for (const cpu::Core* core : guest_cores_) outcome.instructions += core->instructions();
     for (const cpu::Core* core : guest_cores_)
         outcome.greatest_overshoot =
             std::max(outcome.greatest_overshoot, core->counters().greatest_overshoot);

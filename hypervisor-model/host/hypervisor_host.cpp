@@ -226,6 +226,7 @@ void HypervisorHost::wake(VirtualProcessor& vp, sim::Time at) {
     if (record == nullptr) return;  // it is being made
     LogicalProcessor& home = *record->home;
     home.notice(at);
+    if (!home.executing() && on_notice) on_notice();
     if (home.handling_exit() || !home.executing()) {
         // The entry that ends the exit, or the next run, looks at everything anew. A guest that is
         // entered but not executing has to be interrupted.

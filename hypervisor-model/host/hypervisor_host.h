@@ -85,6 +85,8 @@ class HypervisorHost final : public VpWaker,
     /// which it launches.
     LogicalProcessor& working_processor() const;
 
+    /// A processor that does not execute now has got something to do.
+    std::function<void()> on_notice;
     /// Told of resets and crashes that guests ask for, and of refused entries.
     std::function<void(VirtualProcessor&, VpAction, sim::Time)> on_guest_action;
     std::function<void(VirtualProcessor&, const EntryReport&)> on_entry_failed;

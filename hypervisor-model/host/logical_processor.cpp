@@ -308,7 +308,8 @@ void LogicalProcessor::deliver_events(VpRecord& record) {
         backend.core().charge(host_.timing().hypervisor_event_injection);
         backend.inject({InjectedEvent::Type::external_interrupt, vector, false, 0, 0});
     }
-    backend.request_interrupt_window(vp.pending_vector().has_value() && !open);
+    // One that is still deliverable, as behind a vector with auto-EOI, comes after the injected one.
+    backend.request_interrupt_window(vp.pending_vector().has_value());
     backend.request_nmi_window(vp.nmi_pending());
 }
 
