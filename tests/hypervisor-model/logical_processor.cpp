@@ -333,3 +333,58 @@ TEST_CASE("XSETBV: XCR0 changes, or #GP") {
         }
     }
 }
+
+TEST_CASE("vectors with auto-EOI follow each other without any exit of the guest's own") {
+    for (const bool intel : {true, false}) {
+        CAPTURE(intel);
+        Machine m(intel);
+        VirtualProcessor& vp = m.add_vp(0);
+        ScriptedCore& core = *m.cores[0];
+        // The guest does nothing but take what it is given.
+        core.program = [&]() -> std::optional<ScriptedCore::Next> {
+            if (!core.guest_mode->wants_interrupt_window()) return std::nullopt;
+            cpu::Action window;
+            window.kind = cpu::ActionKind::interrupt_window;
+            return ScriptedCore::Next{window, 10};
+        };
+        REQUIRE(vp.apic().write_msr(0x1b, 0xfee00900, 0));
+        vp.apic().mmio_write(0xf0, 4, 0x1ff, 0);
+        for (const std::uint8_t vector : {0x51, 0x52, 0x61}) {
+            apic::InterruptMessage message;
+            message.vector = vector;
+            vp.receive(message, 0, true);
+        }
+        m.run(10 * sim::kMicrosecond);
+        std::vector<unsigned> taken;
+        for (const cpu::Event& event : core.injected) taken.push_back(event.vector);
+        CHECK(taken == std::vector<unsigned>{0x61, 0x52, 0x51});
+        CHECK_FALSE(core.guest_mode->wants_interrupt_window());
+    }
+}
+
+TEST_CASE("an NMI behind another waits for the end of its handler") {
+    Machine m(true);
+    VirtualProcessor& vp = m.add_vp(0);
+    ScriptedCore& core = *m.cores[0];
+    core.program = [&]() -> std::optional<ScriptedCore::Next> {
+        if (!core.guest_mode->wants_nmi_window() || core.nmi_blocked()) return std::nullopt;
+        cpu::Action window;
+        window.kind = cpu::ActionKind::nmi_window;
+        return ScriptedCore::Next{window, 10};
+    };
+    apic::InterruptMessage nmi;
+    nmi.delivery_mode = apic::DeliveryMode::nmi;
+    vp.receive(nmi, 0);
+    m.run(5 * sim::kMicrosecond);
+    CHECK(core.injected.size() == 1);
+    CHECK(core.nmi_blocked());
+    vp.receive(nmi, 5 * sim::kMicrosecond);
+    m.run(10 * sim::kMicrosecond);
+    CHECK(core.injected.size() == 1);
+    CHECK(core.guest_mode->wants_nmi_window());
+    core.set_nmi_blocked(false);  // IRET
+    m.run(20 * sim::kMicrosecond);
+    CHECK(core.injected.size() == 2);
+    CHECK(core.nmi_blocked());
+    CHECK_FALSE(core.guest_mode->wants_nmi_window());
+}
