@@ -51,7 +51,7 @@ std::string json_report(const RunResult& result) {
                     {"quantum_ps", result.quantum},
                     {"greatest_overshoot_ps", result.greatest_overshoot}};
     root["code_bytes"] = result.code_bytes;
-    root["instructions"] = result.instructions ? Json(*result.instructions) : Json(nullptr);
+    root["instructions"] = result.instructions;
     root["tables"] = Json::object();
     for (const Table& table : result.tables) root["tables"][table.key] = table_json(table);
     root["distributions"] = Json::object();

@@ -76,7 +76,7 @@ struct RunResult {
     sim::Time virtual_time = 0;
     std::uint64_t wall_ns = 0;
     std::uint64_t code_bytes = 0;
-    std::optional<std::uint64_t> instructions;
+    std::uint64_t instructions = 0;
     sim::Duration quantum = 0;
     sim::Duration greatest_overshoot = 0;  ///< of a timer past its deadline
 

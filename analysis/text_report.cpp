@@ -61,13 +61,11 @@ void print_time(std::string& out, const RunResult& result) {
         pairs.push_back({"slowdown", fmt::format("{}.{:03}", slowdown / 1000, slowdown % 1000)});
     }
     pairs.push_back({"code bytes", grouped(result.code_bytes)});
-    if (result.instructions) pairs.push_back({"instructions", grouped(*result.instructions)});
-    if (result.wall_ns > 0) {
-        std::string speed = millions_a_second(result.code_bytes, result.wall_ns) + " MB code/s";
-        if (result.instructions)
-            speed += ", " + millions_a_second(*result.instructions, result.wall_ns) + " MIPS";
-        pairs.push_back({"speed", std::move(speed)});
-    }
+    pairs.push_back({"instructions", grouped(result.instructions)});
+    if (result.wall_ns > 0)
+        pairs.push_back(
+            {"speed", millions_a_second(result.code_bytes, result.wall_ns) + " MB code/s, " +
+                          millions_a_second(result.instructions, result.wall_ns) + " MIPS"});
     pairs.push_back({"quantum", duration_text(result.quantum)});
     pairs.push_back({"timer overshoot", "at most " + duration_text(result.greatest_overshoot)});
     print_pairs(out, pairs);

@@ -76,7 +76,7 @@ struct RunOutcome {
     std::vector<MachineOutcome> machines;  ///< by console
     sim::Time virtual_time = 0;
     std::uint64_t code_bytes = 0;
-    std::optional<std::uint64_t> instructions;
+    std::uint64_t instructions = 0;
     sim::Duration greatest_overshoot = 0;
     std::string digest;
     std::vector<analysis::Statistic> statistics;

@@ -548,6 +548,7 @@ void Core::flush_tlb_page(std::uint64_t linear) {
 }
 
 void Core::complete_instruction(unsigned length) {
+    ++counters_.performed;
     std::uint64_t next = rip() + length;
     if (!code_mode().long64) next &= 0xffffffff;
     set_rip(next);

@@ -188,9 +188,14 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     const Model& model() const noexcept { return *model_; }
     engine::Engine& engine() noexcept { return *engine_; }
     std::uint64_t code_bytes() const noexcept { return engine_->code_bytes(); }
+    /// Instructions executed, for reports (engine::Engine::instructions()).
+    std::uint64_t instructions() const noexcept {
+        return engine_->instructions() + counters_.performed;
+    }
     apic::LocalApic* local_apic() noexcept override { return apic_; }
 
     struct Counters {
+        std::uint64_t performed = 0;  ///< instructions that the core performed, not the engine
         std::uint64_t exceptions = 0, interrupts = 0, walks = 0, walk_steps = 0, injections = 0;
         sim::Duration greatest_overshoot = 0;
     };

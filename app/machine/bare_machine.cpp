@@ -139,7 +139,8 @@ void BareMachine::finish() {
 
 void BareMachine::collect(RunOutcome& outcome) const {
     for (const auto& core : cores_) {
-        outcome.code_bytes += core->engine().code_bytes();
+        outcome.code_bytes += core->code_bytes();
+        outcome.instructions += core->instructions();
         outcome.greatest_overshoot =
             std::max(outcome.greatest_overshoot, core->counters().greatest_overshoot);
     }

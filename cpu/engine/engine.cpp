@@ -72,6 +72,9 @@ void Engine::request_stop() noexcept {
 std::uint64_t Engine::code_bytes() const noexcept {
     return impl_->code_bytes;
 }
+std::uint64_t Engine::instructions() const noexcept {
+    return impl_->instructions;
+}
 void Engine::set_limit(std::uint64_t code_bytes) noexcept {
     impl_->set_limit(code_bytes);
 }
@@ -105,7 +108,7 @@ RunEnd Engine::Impl::run() {
     ++counters.runs;
     stop_requested = false;
     limit_reached = false;
-    block_size = 0;
+    block_work = 0;
     if (assist.phase == Assist::Phase::requested) start_assist();
     update_threshold();
     running = true;
@@ -175,13 +178,19 @@ bool Engine::Impl::instruction_completed(std::uint32_t code) const noexcept {
     }
 }
 
-/// A block is counted whole when it begins; one that was left in the middle counts up to RIP.
+/// A block is counted whole when it begins; one that was left in the middle counts up to RIP, its
+/// instructions in proportion to the bytes.
 void Engine::Impl::settle_code_bytes(bool completed) noexcept {
-    if (!completed && block_size != 0) {
+    const std::uint32_t size = block_work & 0xffff;
+    if (!completed && size != 0) {
         const std::uint64_t done = cs_base() + load<std::uint64_t>(layout.rip) - block_pc;
-        if (done < block_size) code_bytes -= block_size - done;
+        if (done < size) {
+            const std::uint64_t count = block_work >> 16;
+            code_bytes -= size - done;
+            instructions -= count - count * done / size;
+        }
     }
-    block_size = 0;
+    block_work = 0;
 }
 
 void Engine::Impl::dispatch(std::uint32_t code) {

@@ -205,6 +205,9 @@ class Engine {
 
     /// Code bytes executed so far: exact inside on_intercept and after run(), by RIP.
     std::uint64_t code_bytes() const noexcept;
+    /// Instructions executed, without those that the client performed; of a block that was left in
+    /// the middle, in proportion to its bytes. For reports: time never depends on it.
+    std::uint64_t instructions() const noexcept;
     /// on_limit() is called at the first block boundary at or after this many code bytes; a block
     /// has at most 32 instructions. May be changed in any callback, also downwards.
     void set_limit(std::uint64_t code_bytes) noexcept;

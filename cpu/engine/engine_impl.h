@@ -69,13 +69,14 @@ struct Engine::Impl final : CodeHolder {
     void request_stop() noexcept;
     void set_limit(std::uint64_t bytes) noexcept;
     void update_threshold() noexcept;
-    /// A block of `size` code bytes at `pc` is about to run. May leave by a long jump.
-    void begin_block(std::uint64_t pc, std::uint32_t size) {
+    /// A block of `work` (count_instructions()) at `pc` is about to run. May leave by a long jump.
+    void begin_block(std::uint64_t pc, std::uint32_t work) {
         if (code_bytes >= threshold) [[unlikely]]
             before_block(pc);
-        code_bytes += size;
+        code_bytes += work & 0xffff;
+        instructions += work >> 16;
         block_pc = pc;
-        block_size = size;
+        block_work = work;
     }
     void before_block(std::uint64_t pc);
     /// UC_HOOK_INTR: the state is exact and may be changed.
@@ -111,7 +112,8 @@ struct Engine::Impl final : CodeHolder {
     int instructions_a_block() const noexcept;
     /// The exit code to leave with when the library would abort the process.
     std::uint32_t library_gave_up() noexcept;
-    void end_translation(const void* block) noexcept;
+    void end_translation(void* block) noexcept;
+    void count_instructions(void* block) noexcept;
     void flush_code();
 
     // setup.cpp
@@ -154,8 +156,9 @@ struct Engine::Impl final : CodeHolder {
     // Hot: the block hook.
     std::uint64_t code_bytes = 0;
     std::uint64_t threshold = 0;  ///< blocks begin unasked below this
-    std::uint64_t block_pc = 0;   ///< of the latest block counted whole; size 0: none
-    std::uint32_t block_size = 0;
+    std::uint64_t instructions = 0;
+    std::uint64_t block_pc = 0;    ///< of the latest block counted whole
+    std::uint32_t block_work = 0;  ///< its code bytes and, from bit 16, instructions; 0: none
 
     EngineGroup::Shared& shared;
     EngineClient& client;

@@ -1,4 +1,6 @@
 // The TLB and the translated code of an engine.
+#include <cstring>
+
 #include "cpu/engine/engine_impl.h"
 #include "sim/error.h"
 
@@ -164,9 +166,35 @@ std::uint32_t Engine::Impl::library_gave_up() noexcept {
     return static_cast<std::uint32_t>(InterceptCode::exception) + 6;
 }
 
-void Engine::Impl::end_translation(const void* block) noexcept {
+/// Makes the block hook's argument `size` carry the number of instructions too, above bit 16: the
+/// library knows it once the block is translated, and the call is not far from the start of its
+/// code.
+void Engine::Impl::count_instructions(void* block) noexcept {
+    // The block's descriptor, the same in 2.1.1 to 2.1.4; the self-test counts a known program.
+    constexpr std::size_t kSize = 20, kCount = 22, kCode = 32;
+    constexpr std::uint8_t kMoveToEdx = 0xba;  // MOV EDX,imm32: the hook's third argument
+    constexpr std::size_t kSearched = 96;
+    const auto* const descriptor = static_cast<const std::uint8_t*>(block);
+    std::uint16_t size = 0, count = 0;
+    std::uint8_t* code = nullptr;
+    std::memcpy(&size, descriptor + kSize, sizeof size);
+    std::memcpy(&count, descriptor + kCount, sizeof count);
+    std::memcpy(&code, descriptor + kCode, sizeof code);
+    if (code < code_buffer || code + kSearched + 5 > code_buffer + code_buffer_bytes) return;
+    for (std::size_t at = 0; at < kSearched; ++at) {
+        std::uint32_t value = 0;
+        std::memcpy(&value, code + at + 1, sizeof value);
+        if (code[at] != kMoveToEdx || value != size) continue;
+        value |= static_cast<std::uint32_t>(count) << 16;
+        std::memcpy(code + at + 1, &value, sizeof value);
+        return;
+    }
+}
+
+void Engine::Impl::end_translation(void* block) noexcept {
     translating = false;
     ++counters.blocks_translated;
+    if (block != nullptr) count_instructions(block);
     // Blocks' descriptors lie in the buffer, each before its code.
     const auto* const descriptor = static_cast<const std::uint8_t*>(block);
     if (descriptor >= code_buffer && descriptor < code_buffer + code_buffer_bytes)

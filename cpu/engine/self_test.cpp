@@ -32,6 +32,7 @@ class SelfTest final : public EngineClient {
         check_faults();
         check_nmi_unblocking();
         check_stale_code();
+        check_instruction_count();
     }
 
     bool translate(std::uint64_t linear, Access, bool, Translation& out) noexcept override {
@@ -70,6 +71,22 @@ class SelfTest final : public EngineClient {
                            static_cast<std::uint32_t>(seen_.code), seen_.error_code));
         expect(engine_.rip() == next_ + 2 + offset, fmt::format("{} leaves another RIP", name));
         expect(engine_.code_bytes() - before == 2 + offset, fmt::format("{} miscounts", name));
+        next_ += 32;
+    }
+
+    /// A move that could be taken for the one that carries the count, and a loop of three rounds.
+    void check_instruction_count() {
+        static constexpr std::array<std::uint8_t, 16> kProgram = {
+            0xb8, 3,    0,    0,    0,    0xba,
+            0x0f, 0,    0,    0,                  // MOV EAX,3; MOV EDX,15 (the block's size)
+            0xff, 0xc8, 0x90, 0x75, 0xfb, 0xf4};  // DEC EAX; NOP; JNZ; HLT
+        ram_.write_bytes(next_, kProgram);
+        const std::uint64_t before = engine_.instructions();
+        engine_.set_rip(next_);
+        engine_.run();
+        expect(seen_.code == InterceptCode::hlt && engine_.gpr(kRdx) == 15,
+               "counting instructions changes them");
+        expect(engine_.instructions() - before == 2 + 3 * 3, "instructions are miscounted");
         next_ += 32;
     }
 

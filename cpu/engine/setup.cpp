@@ -23,8 +23,8 @@ void on_interrupt(uc_engine* uc, std::uint32_t number, void* user) {
         engine->handle_exit(number);
 }
 
-void on_block(uc_engine*, std::uint64_t pc, std::uint32_t size, void* user) {
-    static_cast<Engine::Impl*>(user)->begin_block(pc, size);
+void on_block(uc_engine*, std::uint64_t pc, std::uint32_t work, void* user) {
+    static_cast<Engine::Impl*>(user)->begin_block(pc, work);
 }
 
 // The assisted page's region; interpose.cpp takes its accesses before they come here.
@@ -151,7 +151,7 @@ void Engine::Impl::find_state() {
     processor = thread_context.processor;
     if (environment == nullptr || processor == nullptr) check(UC_ERR_HANDLE, "OUT does not arrive");
     code_bytes = 0;
-    block_size = 0;
+    block_work = 0;
     update_threshold();
 }
 
