@@ -231,6 +231,8 @@ void Core::deliver(Event event, bool intercept_it) {
             case Delivery::Outcome::delivered:
                 set_interrupt_shadow(false);
                 last_branches_.record_event(at, rip(), event.vector == kDB);
+                if (event.is_exception() || event.type == EventType::software_interrupt)
+                    charge(timing_.interrupt_delivery);
                 if (event.is_exception())
                     recorder_.record(sim::EventKind::kException, now(), subject_, event.vector,
                                      event.error_code, at, event.address);
@@ -275,6 +277,11 @@ void Core::on_intercept(const engine::Intercept& intercept) {
     }
     prepare_instruction();
     update_limit();
+    // Events that follow each other without an instruction between them (of a handler that cannot
+    // be fetched) come to no block boundary, where the limit is looked at.
+    const std::uint64_t executed = engine_->code_bytes();
+    if (executed == intercepted_at_ && now() >= deadline_) engine_->request_stop();
+    intercepted_at_ = executed;
 }
 
 void Core::handle_page_fault(const engine::Intercept& intercept) {
@@ -549,6 +556,8 @@ void Core::flush_tlb_page(std::uint64_t linear) {
 
 void Core::complete_instruction(unsigned length) {
     ++counters_.performed;
+    counters_.performed_bytes += length;
+    charge(length * ps_per_byte_);
     std::uint64_t next = rip() + length;
     if (!code_mode().long64) next &= 0xffffffff;
     set_rip(next);

@@ -187,7 +187,10 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     sim::Subject& subject() noexcept override { return subject_; }
     const Model& model() const noexcept { return *model_; }
     engine::Engine& engine() noexcept { return *engine_; }
-    std::uint64_t code_bytes() const noexcept { return engine_->code_bytes(); }
+    /// Code bytes executed, by the engine or by the core itself.
+    std::uint64_t code_bytes() const noexcept {
+        return engine_->code_bytes() + counters_.performed_bytes;
+    }
     /// Instructions executed, for reports (engine::Engine::instructions()).
     std::uint64_t instructions() const noexcept {
         return engine_->instructions() + counters_.performed;
@@ -195,7 +198,8 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     apic::LocalApic* local_apic() noexcept override { return apic_; }
 
     struct Counters {
-        std::uint64_t performed = 0;  ///< instructions that the core performed, not the engine
+        // Instructions that the core performed, not the engine.
+        std::uint64_t performed = 0, performed_bytes = 0;
         std::uint64_t exceptions = 0, interrupts = 0, walks = 0, walk_steps = 0, injections = 0;
         sim::Duration greatest_overshoot = 0;
     };
@@ -306,6 +310,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     std::uint64_t ps_per_byte_;
     sim::Time base_ = 0;  // local time minus the time of the engine's code bytes
     sim::Time deadline_ = 0;
+    std::uint64_t intercepted_at_ = ~std::uint64_t{0};  // code bytes at the latest intercept
     bool running_ = false;
     bool stop_requested_ = false, left_guest_ = false;
     bool poll_ = false;  // look for events at each block boundary

@@ -210,6 +210,7 @@ void Instructions::cpuid() {
     action.kind = ActionKind::cpuid;
     action.instruction_length = in.length;
     if (core_.exits(action)) return;
+    core_.charge(core_.timing().instruction_cpuid);
     const CpuidResult result =
         core_.native_cpuid(static_cast<std::uint32_t>(core_.gpr(engine::kRax)),
                            static_cast<std::uint32_t>(core_.gpr(engine::kRcx)));
@@ -271,6 +272,7 @@ void Instructions::msr(bool write) {
     action.msr = static_cast<std::uint32_t>(core_.gpr(engine::kRcx));
     action.value = (core_.gpr(engine::kRax) & 0xffffffff) | core_.gpr(engine::kRdx) << 32;
     if (core_.exits(action)) return;
+    core_.charge(core_.timing().instruction_msr);
     if (write) {
         if (!core_.write_msr(action.msr, action.value)) return core_.raise(kGP);
     } else {

@@ -56,6 +56,10 @@ enum class TimingKind : std::uint8_t {
       "One descriptor or command of the IOMMU's invalidation queue")                              \
     X(instruction_pause, "instruction", "pause", cost, 0,                                         \
       "Guest execution: what PAUSE costs more than its code bytes")                               \
+    X(instruction_cpuid, "instruction", "cpuid", cost, 0,                                         \
+      "CPUID that does not exit, beside its code bytes")                                          \
+    X(instruction_msr, "instruction", "msr", cost, 0,                                             \
+      "RDMSR or WRMSR that the processor performs itself, beside its code bytes")                 \
     X(interrupt_delivery, "interrupt", "delivery", cost, 0,                                       \
       "Delivery of an interrupt or exception through the IDT")                                    \
     X(interrupt_ipi, "interrupt", "ipi", cost, 0, "From an ICR write to the target's local APIC") \

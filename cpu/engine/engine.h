@@ -180,8 +180,8 @@ class EngineGroup {
 
 /// Starts in the state after power-up (SDM 3A table 10-1) with limit 0. DEVIATIONS: a store that
 /// changes a later instruction of its own block is seen from the next block on; breakpoints in DR0
-/// to DR3 don't match; native WRMSR accepts non-canonical values; near branches, RET and IRET to a
-/// non-canonical address fault at the target; MOV to SS of a null selector doesn't check its RPL.
+/// to DR3 don't match; near branches, RET and IRET to a non-canonical address fault at the target;
+/// MOV to SS of a null selector doesn't check its RPL.
 class Engine {
   public:
     Engine(EngineGroup& group, EngineClient& client);

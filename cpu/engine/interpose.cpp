@@ -33,6 +33,26 @@ std::uint64_t swapped(std::uint64_t value, unsigned size) {
                       reinterpret_cast<std::uintptr_t>(return_address));
 }
 
+/// Whether WRMSR of one of the library's own MSRs is one that raises no #GP (SDM 4 table 2-2).
+constexpr bool is_valid_native_msr(std::uint32_t number, std::uint64_t value) {
+    const auto upper = static_cast<std::int64_t>(value) >> 47;
+    switch (number) {
+        case 0xc0000082:  // LSTAR
+        case 0xc0000083:  // CSTAR
+        case 0xc0000100:  // FS.base
+        case 0xc0000101:  // GS.base
+        case 0xc0000102:  // KernelGSbase
+        case 0x175:       // SYSENTER_ESP
+        case 0x176:       // SYSENTER_EIP
+            return upper == 0 || upper == -1;
+        case 0xc0000084:  // FMASK
+        case 0xc0000103:  // TSC_AUX
+            return value >> 32 == 0;
+        default:
+            return true;
+    }
+}
+
 /// The library gives up on something that a guest can cause (LOCK BTR with a register while
 /// translating, a busy TSS in a call gate). That ends the guest's instruction or, where the state
 /// can't be told any more, the guest; never the simulator.
@@ -69,6 +89,7 @@ std::uint32_t __real_memory_region_dispatch_write_x86_64(uc_engine* uc, void* re
 
 void __real_helper_sysret_x86_64(void* environment, int operand_size);
 void __real_helper_write_crN_x86_64(void* environment, int number, std::uint64_t value);
+void __real_helper_wrmsr_x86_64(void* environment);
 void __real_helper_xsetbv_x86_64(void* environment, std::uint32_t index, std::uint64_t value);
 [[noreturn]] void __real_abort();
 [[noreturn]] void __real___assert_fail(const char* assertion, const char* file, unsigned line,
@@ -141,6 +162,22 @@ void __wrap_helper_write_crN_x86_64(void* environment, int number, std::uint64_t
         cpu_vmexit_x86_64(environment, code_of(InterceptCode::cr_write) + 3, 0,
                           reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
     __real_helper_write_crN_x86_64(environment, number, value);
+}
+/// A native MSR takes what its client lets through: addresses that are canonical, 32 bits where
+/// there are no more (SDM 2B WRMSR).
+void __wrap_helper_wrmsr_x86_64(void* environment) {
+    const Engine::Impl* const engine = thread_context.engine;
+    if (engine != nullptr) {
+        const auto& layout = engine->layout;
+        const auto number = engine->load<std::uint32_t>(layout.gpr + kRcx * 8);
+        const std::uint64_t value =
+            std::uint64_t{engine->load<std::uint32_t>(layout.gpr + kRdx * 8)} << 32 |
+            engine->load<std::uint32_t>(layout.gpr + kRax * 8);
+        if (!is_valid_native_msr(number, value))
+            cpu_vmexit_x86_64(environment, code_of(InterceptCode::msr), 1,
+                              reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
+    }
+    __real_helper_wrmsr_x86_64(environment);
 }
 /// XSETBV always exits from VMX non-root operation, and may from an AMD-V guest.
 void __wrap_helper_xsetbv_x86_64(void* environment, std::uint32_t index, std::uint64_t value) {

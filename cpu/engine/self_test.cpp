@@ -107,6 +107,9 @@ class SelfTest final : public EngineClient {
         expect_intercept({0x0f, 0x01, 0x3b}, code(InterceptCode::invlpg), 0, 0, "INVLPG");
         expect_intercept({0x0f, 0x05}, code(InterceptCode::syscall), 0, 0, "SYSCALL");
         expect_intercept({0x0f, 0x01, 0xd1}, code(InterceptCode::xsetbv), 0, 0, "XSETBV");
+        engine_.set_gpr(kRcx, 0xc0000100);
+        engine_.set_gpr(kRdx, 0xaaaaaaaa);
+        expect_intercept({0x0f, 0x30}, code(InterceptCode::msr), 1, 0, "WRMSR of FS.base");
         // A selector beyond the limit: #GP with it as error code.
         engine_.set_gdtr({0, 7});
         engine_.set_gpr(kRax, 0x1234);

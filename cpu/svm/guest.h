@@ -40,7 +40,7 @@ struct Features {
 
 /// What VMRUN takes from the processor and the host around it.
 struct Host {
-    Features features;
+    Features features{};
     bool interrupts = true;  ///< RFLAGS.IF, with V_INTR_MASKING the mask of physical interrupts
     /// The host's program runs on the same core: nothing of the guest stays in it after a #VMEXIT.
     bool shares_core = false;

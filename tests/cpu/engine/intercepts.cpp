@@ -225,7 +225,8 @@ TEST_CASE("native MSRs are read and written by the guest without an intercept") 
         CHECK(Engine::is_native_msr(msr));
         const std::uint64_t value = msr == 0x174        ? 0x1234
                                     : msr == 0xc0000103 ? 0x89abcdef
-                                                        : 0x123456789abcdef0;
+                                    : msr == 0xc0000084 ? 0x9abcdef0
+                                                        : 0xffff8123456789ab;
         m.engine.set_gpr(kRcx, msr);
         m.engine.set_gpr(kRax, value & 0xffffffff);
         m.engine.set_gpr(kRdx, value >> 32);
@@ -308,4 +309,27 @@ TEST_CASE("a nested engine runs inside the first one's intercept") {
     CHECK(inner.engine.gpr(kRbx) == 100);
     CHECK(inner.seen.size() == 100);
     CHECK(inner.engine.code_bytes() == 300);
+}
+
+TEST_CASE("WRMSR of a native MSR comes to the client where it must fault") {
+    Machine m;
+    m.put(0x1000, {0x90, 0x0f, 0x30, 0xf4});
+    struct {
+        std::uint32_t msr;
+        std::uint64_t value;
+    } const kRefused[] = {{0xc0000100, 0xaaaaaaaaaaaaaaaa}, {0xc0000101, 0x0000800000000000},
+                          {0xc0000102, 0xffff7fffffffffff}, {0xc0000082, 1ULL << 63},
+                          {0xc0000084, 1ULL << 32},         {0xc0000103, 1ULL << 32}};
+    for (const auto& row : kRefused) {
+        CAPTURE(row.msr);
+        m.engine.set_native_msr(row.msr, 0x77);
+        m.engine.set_gpr(kRcx, row.msr);
+        m.engine.set_gpr(kRax, row.value & 0xffffffff);
+        m.engine.set_gpr(kRdx, row.value >> 32);
+        m.run_from(0x1000);
+        CHECK(m.last().code == InterceptCode::msr);
+        CHECK(m.last().error_code == 1);
+        CHECK(m.engine.rip() == 0x1001);
+        CHECK(m.engine.native_msr(row.msr) == 0x77);
+    }
 }

@@ -22,13 +22,13 @@
     WRITE_MSR X2APIC_SELF, \vector
 .endm
 
-// Arms the timer for `at`. What the engine hands over takes no code bytes: RDTSC and WRMSR.
+// Arms the timer for `at`. RDTSC reads the time before its own two bytes.
 .macro TIMER_AT from, at
     rdtsc
 \from:
     shl rdx, 32
     or rax, rdx
-    add rax, offset \at - \from - 2
+    add rax, offset \at - \from + 2
     mov rdx, rax
     shr rdx, 32
     mov ecx, TSC_DEADLINE
