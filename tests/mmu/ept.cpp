@@ -150,7 +150,7 @@ TEST_CASE("violations on guest tables: bit 8 clear, reads and A/D updates apart"
     // A read-only table serves the walk but not the update of its accessed flag.
     n.map(pd, pd + kShift, kR | kWB);
     r = n.go(Access::read);
-    CHECK(r.nested.information == 0x8a);  // write of a readable page
+    CHECK(r.nested.information == 0x8b);  // a read and write of a readable page
     CHECK(r.nested.guest_physical == entry_gpa);
     n.t.put(n.guest(2), n.t.get(n.guest(2)) | kA);
     CHECK(n.go(Access::read).outcome == WalkOutcome::ok);
