@@ -176,7 +176,8 @@ void Core::debug_trap(std::uint64_t bits) {
 }
 
 /// Execution breakpoints in DR0 to DR3 (SDM 3B 18.2.4): while one is enabled, the core runs one
-/// instruction at a time. DEVIATION: breakpoints on data and ports do not match.
+/// instruction at a time.
+/// DEVIATION: Breakpoints on data and ports do not match.
 void Core::set_dr(unsigned index, std::uint64_t value) {
     engine_->set_dr(index, value);
     if (index == 6) dr6_ = value;
