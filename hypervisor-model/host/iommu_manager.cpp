@@ -55,7 +55,6 @@ class IommuManager::TablePages final : public mmu::TablePageAllocator {
 
 IommuManager::IommuManager(sim::Ram& ram, MemoryPool& pool, IommuRegisters& registers)
     : ram_(ram),
-      pool_(pool),
       registers_(registers),
       table_pages_(std::make_unique<TablePages>(pool)),
       context_tables_(256) {

@@ -101,7 +101,6 @@ class IommuManager final : public sim::StatisticsSource {
     void write_register(iommu::vtd::spec::Register reg, std::uint64_t value);
 
     sim::Ram& ram_;
-    MemoryPool& pool_;
     IommuRegisters& registers_;
     std::unique_ptr<TablePages> table_pages_;
     std::unique_ptr<mmu::SlatTable> domain_;
