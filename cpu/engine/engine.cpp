@@ -137,6 +137,12 @@ void Engine::Impl::update_threshold() noexcept {
     threshold = ask_each_block ? 0 : limit;
 }
 
+/// Out of line, so that begin_block() needs no stack frame.
+void Engine::Impl::begin_block_slowly(std::uint64_t pc, std::uint32_t work) {
+    before_block(pc);
+    count_block(pc, work);
+}
+
 void Engine::Impl::before_block(std::uint64_t pc) {
     if (assist.phase == Assist::Phase::armed) {
         assist.phase = Assist::Phase::running;

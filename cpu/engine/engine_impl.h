@@ -72,7 +72,11 @@ struct Engine::Impl final : CodeHolder {
     /// A block of `work` (count_instructions()) at `pc` is about to run. May leave by a long jump.
     void begin_block(std::uint64_t pc, std::uint32_t work) {
         if (code_bytes >= threshold) [[unlikely]]
-            before_block(pc);
+            return begin_block_slowly(pc, work);
+        count_block(pc, work);
+    }
+    void begin_block_slowly(std::uint64_t pc, std::uint32_t work);
+    void count_block(std::uint64_t pc, std::uint32_t work) {
         code_bytes += work & 0xffff;
         instructions += work >> 16;
         block_pc = pc;

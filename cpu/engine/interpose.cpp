@@ -78,6 +78,8 @@ void __real_tlb_flush_x86_64(void* processor);
 void __real_tlb_reset_dirty_by_vaddr_x86_64(void* processor, std::uint64_t start,
                                             std::uint64_t length);
 void __real_gen_intermediate_code_x86_64(void* processor, void* block, int instructions);
+void __real_tcg_gen_exit_tb_x86_64(void* context, const void* block, unsigned index);
+void tcg_gen_lookup_and_goto_ptr_x86_64(void* context);
 std::uint32_t __real_memory_region_dispatch_read_x86_64(uc_engine* uc, void* region,
                                                         std::uint64_t offset, std::uint64_t* value,
                                                         unsigned operation,
@@ -264,6 +266,15 @@ void __wrap_gen_intermediate_code_x86_64(void* processor, void* block, int instr
     const Engine::Impl* const engine = thread_context.engine;
     if (engine != nullptr) instructions = std::min(instructions, engine->instructions_a_block());
     __real_gen_intermediate_code_x86_64(processor, block, instructions);
+}
+
+/// A block that ends without a jump of its own (full, or after POPF, STI, CLAC) would go back to the
+/// library's main loop. That loop only looks for requests that the next block's start sees too, so
+/// it goes on to the next block itself, as an indirect jump does.
+void __wrap_tcg_gen_exit_tb_x86_64(void* context, const void* block, unsigned index) {
+    if (block == nullptr && thread_context.engine != nullptr)
+        return tcg_gen_lookup_and_goto_ptr_x86_64(context);
+    __real_tcg_gen_exit_tb_x86_64(context, block, index);
 }
 }
 
