@@ -17,8 +17,9 @@ endif()
 set(interposed
   helper_inb helper_inw helper_inl helper_outb helper_outw helper_outl
   helper_syscall helper_sysenter helper_sysret helper_sysexit helper_write_crN helper_wrmsr helper_xsetbv helper_rdrand unicorn_fill_tlb tb_gen_code gen_intermediate_code tlb_flush
-  tcg_gen_exit_tb tlb_reset_dirty_by_vaddr memory_region_dispatch_read memory_region_dispatch_write)
-set(called cpu_vmexit tcg_gen_lookup_and_goto_ptr tlb_set_page tlb_flush_page tb_invalidate_phys_range)
+  tcg_gen_exit_tb tcg_gen_qemu_ld_i32 tcg_gen_qemu_ld_i64 tcg_gen_qemu_st_i32 tcg_gen_qemu_st_i64
+  tlb_reset_dirty_by_vaddr memory_region_dispatch_read memory_region_dispatch_write)
+set(called cpu_vmexit tcg_func_start tcg_gen_lookup_and_goto_ptr tlb_set_page tlb_flush_page tb_invalidate_phys_range)
 set(probe "")
 set(addresses "")
 foreach(name ${interposed} ${called})

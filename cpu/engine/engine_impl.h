@@ -114,6 +114,9 @@ struct Engine::Impl final : CodeHolder {
     bool code_buffer_used_up() const noexcept;
     void begin_translation(std::uint64_t pc) noexcept;
     int instructions_a_block() const noexcept;
+    /// How many instructions a block may have after all that came out with `accesses` to memory; 0:
+    /// it stays as it is.
+    static int instructions_instead(const void* block, unsigned accesses) noexcept;
     /// The exit code to leave with when the library would abort the process.
     std::uint32_t library_gave_up() noexcept;
     void end_translation(void* block) noexcept;

@@ -53,6 +53,11 @@ constexpr bool is_valid_native_msr(std::uint32_t number, std::uint64_t value) {
     }
 }
 
+void count_access(void* translator) {
+    thread_context.translator = translator;
+    ++thread_context.memory_accesses;
+}
+
 /// The library gives up on something that a guest can cause (LOCK BTR with a register while
 /// translating, a busy TSS in a call gate). That ends the guest's instruction or, where the state
 /// can't be told any more, the guest; never the simulator.
@@ -78,8 +83,11 @@ void __real_tlb_flush_x86_64(void* processor);
 void __real_tlb_reset_dirty_by_vaddr_x86_64(void* processor, std::uint64_t start,
                                             std::uint64_t length);
 void __real_gen_intermediate_code_x86_64(void* processor, void* block, int instructions);
-void __real_tcg_gen_exit_tb_x86_64(void* context, const void* block, unsigned index);
-void tcg_gen_lookup_and_goto_ptr_x86_64(void* context);
+void __real_tcg_gen_exit_tb_x86_64(void* translator, const void* block, unsigned index);
+void __real_tcg_gen_qemu_ld_i32_x86_64(void* translator, void*, void*, std::uint64_t, unsigned);
+void __real_tcg_gen_qemu_ld_i64_x86_64(void* translator, void*, void*, std::uint64_t, unsigned);
+void __real_tcg_gen_qemu_st_i32_x86_64(void* translator, void*, void*, std::uint64_t, unsigned);
+void __real_tcg_gen_qemu_st_i64_x86_64(void* translator, void*, void*, std::uint64_t, unsigned);
 std::uint32_t __real_memory_region_dispatch_read_x86_64(uc_engine* uc, void* region,
                                                         std::uint64_t offset, std::uint64_t* value,
                                                         unsigned operation,
@@ -264,17 +272,46 @@ void* __wrap_tb_gen_code_x86_64(void* processor, std::uint64_t pc, std::uint64_t
 
 void __wrap_gen_intermediate_code_x86_64(void* processor, void* block, int instructions) {
     const Engine::Impl* const engine = thread_context.engine;
-    if (engine != nullptr) instructions = std::min(instructions, engine->instructions_a_block());
-    __real_gen_intermediate_code_x86_64(processor, block, instructions);
+    if (engine == nullptr)
+        return __real_gen_intermediate_code_x86_64(processor, block, instructions);
+    thread_context.memory_accesses = 0;
+    __real_gen_intermediate_code_x86_64(processor, block,
+                                        std::min(instructions, engine->instructions_a_block()));
+    const int instead = Engine::Impl::instructions_instead(block, thread_context.memory_accesses);
+    if (instead == 0) return;
+    tcg_func_start_x86_64(thread_context.translator);
+    __real_gen_intermediate_code_x86_64(processor, block, instead);
 }
 
-/// A block that ends without a jump of its own (full, or after POPF, STI, CLAC) would go back to the
-/// library's main loop. That loop only looks for requests that the next block's start sees too, so
-/// it goes on to the next block itself, as an indirect jump does.
-void __wrap_tcg_gen_exit_tb_x86_64(void* context, const void* block, unsigned index) {
+// The loads and stores of a block, counted.
+void __wrap_tcg_gen_qemu_ld_i32_x86_64(void* translator, void* value, void* address,
+                                       std::uint64_t index, unsigned operation) {
+    count_access(translator);
+    __real_tcg_gen_qemu_ld_i32_x86_64(translator, value, address, index, operation);
+}
+void __wrap_tcg_gen_qemu_ld_i64_x86_64(void* translator, void* value, void* address,
+                                       std::uint64_t index, unsigned operation) {
+    count_access(translator);
+    __real_tcg_gen_qemu_ld_i64_x86_64(translator, value, address, index, operation);
+}
+void __wrap_tcg_gen_qemu_st_i32_x86_64(void* translator, void* value, void* address,
+                                       std::uint64_t index, unsigned operation) {
+    count_access(translator);
+    __real_tcg_gen_qemu_st_i32_x86_64(translator, value, address, index, operation);
+}
+void __wrap_tcg_gen_qemu_st_i64_x86_64(void* translator, void* value, void* address,
+                                       std::uint64_t index, unsigned operation) {
+    count_access(translator);
+    __real_tcg_gen_qemu_st_i64_x86_64(translator, value, address, index, operation);
+}
+
+/// A block that ends without a jump of its own (full, or after POPF, STI, CLAC) would go back to
+/// the library's main loop. That loop only looks for requests that the next block's start sees too,
+/// so it goes on to the next block itself, as an indirect jump does.
+void __wrap_tcg_gen_exit_tb_x86_64(void* translator, const void* block, unsigned index) {
     if (block == nullptr && thread_context.engine != nullptr)
-        return tcg_gen_lookup_and_goto_ptr_x86_64(context);
-    __real_tcg_gen_exit_tb_x86_64(context, block, index);
+        return tcg_gen_lookup_and_goto_ptr_x86_64(translator);
+    __real_tcg_gen_exit_tb_x86_64(translator, block, index);
 }
 }
 

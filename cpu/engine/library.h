@@ -23,6 +23,9 @@ struct ThreadContext {
     /// The latest executable mapping (a code buffer) and its bytes.
     std::uint8_t* code_buffer = nullptr;
     std::size_t code_buffer_bytes = 0;
+    /// The library's translator, and the memory accesses in the block that it is translating.
+    void* translator = nullptr;
+    unsigned memory_accesses = 0;
 };
 extern thread_local constinit ThreadContext thread_context;
 
@@ -49,6 +52,10 @@ extern "C" {
                                     std::uint64_t information, std::uintptr_t return_address);
 void tlb_set_page_x86_64(void* processor, std::uint64_t linear, std::uint64_t physical,
                          int protection, int mmu_index, std::uint64_t size);
+/// Forgets the block that is being translated.
+void tcg_func_start_x86_64(void* translator);
+/// Ends a block by going on to the one that the state now names.
+void tcg_gen_lookup_and_goto_ptr_x86_64(void* translator);
 void tlb_flush_page_x86_64(void* processor, std::uint64_t linear);
 /// [start, end) in the library's RAM addresses: equal to physical ones for the first region mapped.
 void tb_invalidate_phys_range_x86_64(uc_engine* uc, std::uint64_t start, std::uint64_t end);

@@ -8,10 +8,12 @@ namespace hvsim::cpu::engine {
 namespace {
 
 /// The library's translator leaks temporaries into a table of 512 without asking whether it is full
-/// (a page of FSTP crashes it), so blocks are kept short: 32 times the worst instruction take 114.
-/// It also keeps a block's host code below 64 KiB (the worst takes 55), where the library would cut
-/// blocks by the size of what it makes of them on this host's processor.
-constexpr int kInstructionsABlock = 32;
+/// (a page of FSTP crashes it), so blocks are kept short: 64 times the worst instruction take 228.
+/// A block's host code must also stay below 64 KiB, or the library would cut the block by the size
+/// of what it makes of it on this host's processor. Memory accesses (ENTER has 62) take most of it,
+/// so a block with many of them is made again, short: the worst then takes 55 KiB.
+constexpr int kInstructionsABlock = 64, kInstructionsADenseBlock = 32;
+constexpr unsigned kAccessesABlock = 96;
 constexpr std::uint64_t kNoPage = ~std::uint64_t{0};
 /// What a translated block takes on average, for deciding when the code buffer is used up. The
 /// library's host code isn't asked: its size depends on the host's processor and on where the
@@ -20,6 +22,23 @@ constexpr std::uint64_t kBlockBytes = 1280;
 /// Should the estimate be too low (a guest can write code that gets long blocks): the buffer must
 /// not fill, 2.1.1 then crashes. One block is at most 64 KiB.
 constexpr std::uint64_t kReserve = 256 << 10;
+
+/// What the library keeps of a block, the same in 2.1.1 to 2.1.4; the self-test counts the
+/// instructions of a known program.
+struct BlockDescriptor {
+    std::uint16_t bytes, instructions;
+    std::uint8_t* host_code;
+
+    static BlockDescriptor of(const void* block) {
+        constexpr std::size_t kBytes = 20, kInstructions = 22, kHostCode = 32;
+        const auto* const at = static_cast<const std::uint8_t*>(block);
+        BlockDescriptor result;
+        std::memcpy(&result.bytes, at + kBytes, sizeof result.bytes);
+        std::memcpy(&result.instructions, at + kInstructions, sizeof result.instructions);
+        std::memcpy(&result.host_code, at + kHostCode, sizeof result.host_code);
+        return result;
+    }
+};
 
 }  // namespace
 
@@ -169,23 +188,22 @@ std::uint32_t Engine::Impl::library_gave_up() noexcept {
 /// Makes the block hook's argument `size` carry the number of instructions too, above bit 16: the
 /// library knows it once the block is translated, and the call is not far from the start of its
 /// code.
+int Engine::Impl::instructions_instead(const void* block, unsigned accesses) noexcept {
+    const bool dense = accesses > kAccessesABlock &&
+                       BlockDescriptor::of(block).instructions > kInstructionsADenseBlock;
+    return dense ? kInstructionsADenseBlock : 0;
+}
+
 void Engine::Impl::count_instructions(void* block) noexcept {
-    // The block's descriptor, the same in 2.1.1 to 2.1.4; the self-test counts a known program.
-    constexpr std::size_t kSize = 20, kCount = 22, kCode = 32;
     constexpr std::uint8_t kMoveToEdx = 0xba;  // MOV EDX,imm32: the hook's third argument
     constexpr std::size_t kSearched = 96;
-    const auto* const descriptor = static_cast<const std::uint8_t*>(block);
-    std::uint16_t size = 0, count = 0;
-    std::uint8_t* code = nullptr;
-    std::memcpy(&size, descriptor + kSize, sizeof size);
-    std::memcpy(&count, descriptor + kCount, sizeof count);
-    std::memcpy(&code, descriptor + kCode, sizeof code);
+    const auto [size, count, code] = BlockDescriptor::of(block);
     if (code < code_buffer || code + kSearched + 5 > code_buffer + code_buffer_bytes) return;
     for (std::size_t at = 0; at < kSearched; ++at) {
         std::uint32_t value = 0;
         std::memcpy(&value, code + at + 1, sizeof value);
         if (code[at] != kMoveToEdx || value != size) continue;
-        value |= static_cast<std::uint32_t>(count) << 16;
+        value |= std::uint32_t{count} << 16;
         std::memcpy(code + at + 1, &value, sizeof value);
         return;
     }

@@ -41,6 +41,27 @@ TEST_CASE("long runs of instructions that need much of the translator don't over
     }
 }
 
+TEST_CASE("a block ends after 64 instructions, or after 32 that access memory often") {
+    struct Case {
+        std::vector<std::uint8_t> instruction;
+        std::uint64_t bytes_of_first_block;
+    };
+    // nop; mov rax,[rsi]; push qword [rsi] (two accesses)
+    const std::vector<Case> cases = {
+        {{0x90}, 64}, {{0x48, 0x8b, 0x06}, 64 * 3}, {{0xff, 0x36}, 32 * 2}};
+    for (const auto& one : cases) {
+        Machine m;
+        for (std::uint64_t i = 0; i < 200; ++i)
+            m.put(0x10000 + i * one.instruction.size(), one.instruction);
+        m.engine.set_gpr(kRsi, 0x40000);
+        m.engine.set_limit(1);
+        m.processor.at_limit = [&m] { m.engine.request_stop(); };
+        m.run_from(0x10000);
+        CHECK(m.engine.code_bytes() == one.bytes_of_first_block);
+        CHECK(m.engine.rip() == 0x10000 + one.bytes_of_first_block);
+    }
+}
+
 TEST_CASE("random bytes in every mode are survived, and two runs of them are the same") {
     const auto run = [](unsigned seed) {
         Machine m;
