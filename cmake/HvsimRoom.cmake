@@ -4,8 +4,8 @@
 # has a tlm/ subfolder, hvsim_<name>_tlm (the SystemC shells), and from tests/<folder>/ the program
 # test_<name>, one CTest entry for each doctest test suite file. Sources are globbed: adding a file
 # needs no edit here. SYSTEMC: the room itself is built on the SystemC shells (the composition root).
-# Tests in tests/<folder>/programs/ run the guest programs beside them (*.S), which are assembled into
-# guest-programs/ of the build folder.
+# Tests in tests/<folder>/programs/ run the guest programs there and in its folders (*.S), which are
+# assembled into guest-programs/ of the build folder.
 function(hvsim_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wno-unused-parameter)
   if(HVSIM_WERROR)
@@ -14,18 +14,20 @@ function(hvsim_warnings target)
 endfunction()
 
 # Each source becomes one freestanding ELF file, linked where the tests load it.
-function(hvsim_guest_programs target)
+function(hvsim_guest_programs target base)
   set(folder ${CMAKE_BINARY_DIR}/guest-programs)
-  file(MAKE_DIRECTORY ${folder})
   foreach(source ${ARGN})
-    get_filename_component(stem ${source} NAME_WE)
-    add_custom_command(OUTPUT ${folder}/${stem}
+    file(RELATIVE_PATH stem ${base} ${source})
+    string(REGEX REPLACE "\\.S$" "" stem ${stem})
+    get_filename_component(subfolder ${folder}/${stem} DIRECTORY)
+    file(MAKE_DIRECTORY ${subfolder})
+    add_custom_command(OUTPUT ${folder}/${stem}.elf
       COMMAND ${CMAKE_ASM_COMPILER} -nostdlib -static -no-pie -Wl,-N -Wl,--no-warn-rwx-segments
-              -Wl,--build-id=none -Wl,-Ttext=0x8000 -Wl,-e,start -MD -MF ${folder}/${stem}.d -MT ${folder}/${stem}
-              -o ${folder}/${stem} ${source}
+              -Wl,--build-id=none -Wl,-Ttext=0x8000 -Wl,-e,start -I${CMAKE_SOURCE_DIR}
+              -MD -MF ${folder}/${stem}.d -MT ${folder}/${stem}.elf -o ${folder}/${stem}.elf ${source}
       DEPENDS ${source} DEPFILE ${folder}/${stem}.d
       COMMENT "Building guest program ${stem}" VERBATIM)
-    list(APPEND programs ${folder}/${stem})
+    list(APPEND programs ${folder}/${stem}.elf)
   endforeach()
   add_custom_target(${target}_programs DEPENDS ${programs})
   add_dependencies(${target} ${target}_programs)
@@ -77,7 +79,8 @@ function(hvsim_room name)
   if(HVSIM_TESTS)
     file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${ROOM_DIR}/*.cpp
          ${CMAKE_SOURCE_DIR}/tests/${ROOM_DIR}/programs/*.cpp)
-    file(GLOB programs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${ROOM_DIR}/programs/*.S)
+    file(GLOB programs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${ROOM_DIR}/programs/*.S
+         ${CMAKE_SOURCE_DIR}/tests/${ROOM_DIR}/programs/*/*.S)
     if(tests)
       add_executable(test_${name} ${tests} ${CMAKE_SOURCE_DIR}/tests/doctest_main.cpp)
       hvsim_warnings(test_${name})
@@ -85,7 +88,7 @@ function(hvsim_room name)
       target_compile_definitions(test_${name} PRIVATE
         HVSIM_SOURCE_DIR="${CMAKE_SOURCE_DIR}" HVSIM_BINARY_DIR="${CMAKE_BINARY_DIR}")
       if(programs)
-        hvsim_guest_programs(test_${name} ${programs})
+        hvsim_guest_programs(test_${name} ${CMAKE_SOURCE_DIR}/tests/${ROOM_DIR}/programs ${programs})
       endif()
       foreach(test ${tests})
         get_filename_component(stem ${test} NAME_WE)

@@ -240,6 +240,7 @@ void Core::deliver(Event event, bool intercept_it) {
             case Delivery::Outcome::nested_fault: {
                 Action action;
                 action.kind = ActionKind::nested_page_fault;
+                action.linear = nested_linear_;
                 action.fault = &nested_fault_;
                 exits(action, &event);
                 return;
@@ -473,6 +474,7 @@ Core::LinearAccess Core::access_linear(std::uint64_t linear, std::uint8_t* data,
                 return LinearAccess::fault;
             case mmu::WalkOutcome::nested_fault:
                 nested_fault_ = result.nested;
+                nested_linear_ = linear;
                 return LinearAccess::nested;
         }
         const std::size_t part = std::min<std::size_t>(size, sim::kPageSize - (linear & 0xfff));

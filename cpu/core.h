@@ -333,6 +333,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
         std::uint64_t physical = 0;
     } refusal_;
     mmu::NestedFault nested_fault_;
+    std::uint64_t nested_linear_ = 0;  // where access_linear() came upon it
 
     LastBranches last_branches_;
     Branch branch_;  // what the instruction at branch_from_ is, while it runs

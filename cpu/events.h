@@ -40,7 +40,8 @@ struct Event {
     std::uint64_t address = 0;            ///< #PF: becomes CR2; #DB: the DR6 bits
 
     bool is_exception() const noexcept {
-        return type == EventType::hardware_exception || type == EventType::software_exception;
+        return type == EventType::hardware_exception || type == EventType::software_exception ||
+               type == EventType::privileged_software_exception;
     }
     static Event fault(std::uint8_t vector, std::uint32_t error_code = 0) {
         return {EventType::hardware_exception, vector, cpu::has_error_code(vector), error_code, 0, 0};

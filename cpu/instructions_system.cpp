@@ -29,6 +29,7 @@ void Instructions::control_register(InterceptCode code) {
         action.linear = in.memory ? operand_linear(in) : 0;
         std::uint16_t word = 0;
         if (!write) {
+            if (core_.exits(action)) return;
             const std::uint64_t visible = core_.guest_ != nullptr
                                               ? core_.guest_->visible_cr(0, core_.cr(0))
                                               : core_.cr(0);
@@ -45,6 +46,7 @@ void Instructions::control_register(InterceptCode code) {
         if (!in.memory) word = static_cast<std::uint16_t>(core_.gpr(in.rm()));
         else if (!read_operand(in, action.linear, reinterpret_cast<std::uint8_t*>(&word), 2)) return;
         action.value = word;
+        action.decoded = &in;
         if (core_.exits(action)) return;
         // SDM 2A LMSW: PE can be set, not cleared.
         const std::uint64_t value =
@@ -147,7 +149,7 @@ bool Instructions::linear_access(std::uint64_t linear, std::uint8_t* data, std::
         case Core::LinearAccess::nested: {
             Action action;
             action.kind = ActionKind::nested_page_fault;
-            action.linear = linear;
+            action.linear = core_.nested_linear_;
             action.fault = &core_.nested_fault_;
             SIM_ASSERT(core_.exits(action));
             return false;

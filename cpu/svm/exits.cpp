@@ -226,7 +226,9 @@ bool Guest::intercepts(const Action& action) noexcept {
         case ActionKind::pause:
             return controls_.intercepts(ExitCode::PAUSE) && !passes_pause_filter();
         case ActionKind::exception:
-            return controls_.exceptions >> action.event.vector & 1;
+            // The #DB intercept does not take INT1's (APM 2 15.12.2): there is ICEBP for that.
+            return action.event.type != EventType::privileged_software_exception &&
+                   (controls_.exceptions >> action.event.vector & 1);
         case ActionKind::external_interrupt:
             return exits_on_interrupt();
         case ActionKind::interrupt_window:

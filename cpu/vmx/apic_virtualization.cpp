@@ -93,6 +93,7 @@ void Guest::evaluate_virtual_interrupts() {
     const std::uint64_t rvi = RVI::get(raw(Field::GUEST_INTERRUPT_STATUS));
     virtual_interrupt_ = uses(secondary::kVirtualInterruptDelivery) &&
                          priority(rvi) > priority(apic_register(kPpr) & 0xff);
+    if (virtual_interrupt_) core_.poll_soon();
 }
 
 void Guest::virtualize_eoi() {

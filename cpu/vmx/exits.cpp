@@ -39,6 +39,25 @@ int vmx_instruction_reason(std::uint32_t opcode) {
     }
 }
 
+bool has_memory_operand(const Action& action) {
+    return action.decoded != nullptr ? action.decoded->memory : action.linear != 0;
+}
+
+bool is_software(const Event& event) {
+    return event.type == EventType::software_interrupt ||
+           event.type == EventType::software_exception ||
+           event.type == EventType::privileged_software_exception;
+}
+
+/// SDM 3C 28.2.5: that of the instruction which exits, raises the exception, or has raised the event
+/// whose delivery is cut short.
+std::uint8_t instruction_length(const Action& action, const Event* vectoring) {
+    if (vectoring != nullptr && is_software(*vectoring)) return vectoring->instruction_length;
+    return action.kind == ActionKind::exception && is_software(action.event)
+               ? action.event.instruction_length
+               : action.instruction_length;
+}
+
 }  // namespace
 
 bool Guest::in_io_bitmap(const Action& action) const {  // SDM 3C 25.6.4
@@ -331,7 +350,7 @@ std::uint64_t Guest::qualification(const Action& action, std::uint32_t& reason) 
             return kClts;
         case ActionKind::lmsw:
             is(ExitReason::cr_access);
-            return kLmsw | (action.linear != 0 ? 1u << 6 : 0) | (action.value & 0xffff) << 16;
+            return kLmsw | (has_memory_operand(action) ? 1u << 6 : 0) | (action.value & 0xffff) << 16;
         case ActionKind::dr_read:
         case ActionKind::dr_write:  // table 28-4
             is(ExitReason::mov_dr);
@@ -402,12 +421,15 @@ bool Guest::exit(const Action& action, const Event* vectoring) {
     core_.set_guest_mode(nullptr);
     set_raw(Field::EXIT_REASON, reason);
     set_raw(Field::EXIT_QUALIFICATION, qualifier);
-    set_raw(Field::EXIT_INSTRUCTION_LENGTH, action.instruction_length);
+    // SDM 3C 28.2.4: a double fault's exit is not one during the delivery of what led to it.
+    if (action.kind == ActionKind::exception && action.event.vector == kDF) vectoring = nullptr;
+    set_raw(Field::EXIT_INSTRUCTION_LENGTH, instruction_length(action, vectoring));
     if (action.decoded != nullptr) {
         const std::uint32_t cs = core_.segment(SegmentName::cs).access_rights;
         set_raw(Field::EXIT_INSTRUCTION_INFO,
                 instruction_information(action, (core_.efer() & efer::kLMA) && ar::L::test(cs)));
-        if (action.kind == ActionKind::io) set_raw(Field::GUEST_LINEAR_ADDRESS, action.linear);
+        if (action.kind == ActionKind::io || action.kind == ActionKind::lmsw)
+            set_raw(Field::GUEST_LINEAR_ADDRESS, action.linear);
     }
     std::uint32_t info = 0;
     if (action.kind == ActionKind::exception) {

@@ -318,6 +318,8 @@ void Guest::cache_controls() {
     optional.cr3_write = (primary_ & primary::kCr3LoadExiting) != 0;
     optional.cr0_read = cr0_mask_ != 0;
     optional.cr4_read = cr4_mask_ != 0;
+    // Modelled host software lets its guests have them all.
+    optional.native_msrs = program_ != nullptr;
     optional.pause = (primary_ & primary::kPauseExiting) != 0;
     optional.descriptor_reads = (secondary_ & secondary::kDescriptorTableExiting) != 0;
     core_.set_optional_intercepts(optional);

@@ -97,7 +97,10 @@ bool Operation::is_undefined(Name name) const {
         return true;
     }
     if (name == Name::vmcall && in_guest()) return false;
-    if (name == Name::vmfunc) return !in_guest() || !current_->uses(secondary::kVmFunctions);
+    constexpr std::uint64_t kFunctions = 64;  // SDM 3C 26.5.6.2
+    if (name == Name::vmfunc)
+        return !in_guest() || !current_->uses(secondary::kVmFunctions) ||
+               (core_.gpr(engine::kRax) & 0xffffffff) >= kFunctions;
     return !(core_.cr(0) & cr0::kPE) || (core_.rflags() & rflags::kVM) ||
            ((core_.efer() & efer::kLMA) && !core_.code_mode().long64);
 }

@@ -165,6 +165,14 @@ class Machine final : private apic::InterruptFabric, private apic::EoiSink {
         processors_.at(index)->apic.accept(message, now(index));
         processors_.at(index)->notice(now(index));
     }
+    void send_sipi(std::uint8_t vector, unsigned index = 0) {
+        apic::InterruptMessage message;
+        message.destination = index;
+        message.vector = vector;
+        message.delivery_mode = apic::DeliveryMode::startup;
+        processors_.at(index)->apic.accept(message, now(index));
+        processors_.at(index)->notice(now(index));
+    }
 
     sim::Ram ram{RAM_BYTES};
     RecordingBus bus;
@@ -199,27 +207,32 @@ class Machine final : private apic::InterruptFabric, private apic::EoiSink {
         sim::Time wake() const {
             if (shut_down) return sim::kNever;
             if (!idle) return now;
-            const sim::Time timer = apic.waits_for_sipi() ? sim::kNever : apic.next_deadline();
+            const sim::Time timer = apic.waits_for_sipi()
+                                        ? sim::kNever
+                                        : std::min(apic.next_deadline(), core.guest_deadline());
             const sim::Time at = std::min(timer, noticed);
             return at == sim::kNever ? at : std::max(at, now);
         }
         void notice(sim::Time at) {
             noticed = std::min(noticed, at);
-            if (core.running()) core.poll_soon();
+            if (!core.running()) return;
+            if (apic.has_init_pending()) core.request_stop();
+            else core.poll_soon();
         }
         void run(sim::Time until) {
             now = wake();
             idle = false;
             noticed = sim::kNever;
-            if (apic.take_init()) {
-                core.reset(true);
-                apic.init_reset();
+            if (apic.has_init_pending()) {
+                const InitOutcome outcome = core.on_init();
+                if (outcome != InitOutcome::held) apic.take_init();
+                if (outcome == InitOutcome::reset) apic.init_reset();
             }
             if (apic.waits_for_sipi()) {
                 const auto vector = apic.take_sipi();
                 idle = !vector;
                 if (idle) return;
-                core.start_at_sipi(*vector);
+                core.on_sipi(*vector);
             }
             const CoreStop stop = core.run(now, until);
             now = core.now();

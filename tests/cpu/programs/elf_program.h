@@ -19,7 +19,7 @@ namespace hvsim::cpu::programs {
 class Program {
   public:
     explicit Program(const std::string& name) : name_(name) {
-        const std::string path = std::string(HVSIM_BINARY_DIR) + "/guest-programs/" + name;
+        const std::string path = std::string(HVSIM_BINARY_DIR) + "/guest-programs/" + name + ".elf";
         std::ifstream file(path, std::ios::binary);
         image_.assign(std::istreambuf_iterator<char>(file), {});
         if (image_.size() < sizeof(Elf64_Ehdr) || std::memcmp(image_.data(), ELFMAG, SELFMAG) != 0)

@@ -59,3 +59,11 @@
 // The device on the bus.
 #define DEVICE 0xfec00000
 #define LOCAL_APIC 0xfee00000
+
+// What hosts of guests note of each exit: a count, then records of 1 << EXIT_SHIFT bytes.
+#define EXITS 0x100000
+#define EXITS_FIRST (EXITS + 0x1000)
+#define EXIT_SHIFT 12
+#define EXIT_CAPACITY 240
+#define EXIT_PLACE 8
+#define EXIT_REGISTERS 16

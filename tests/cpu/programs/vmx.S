@@ -154,7 +154,8 @@ prepare:
     vmclear [POINTER]
     vmptrld [POINTER]
     SET_CONTROL 0x4000, 0x48d, 0
-    SET_CONTROL 0x4002, 0x48e, 0x80         // HLT exiting
+    SET_CONTROL 0x4002, 0x48e, 0x10000080   // HLT exiting, MSR bitmaps: no MSR exits
+    SET_FIELD 0x2004, PAGES + 0xa000
     SET_CONTROL 0x400c, 0x48f, 0x300200     // 64-bit host; EFER saved and loaded
     SET_CONTROL 0x4012, 0x490, 0x8200       // IA-32e mode guest, EFER loaded
     SET_FIELD 0x2800, -1
