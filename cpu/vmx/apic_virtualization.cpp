@@ -42,10 +42,10 @@ constexpr bool is_writable_register(std::uint32_t offset) noexcept {
 
 }  // namespace
 
-// --- the page ---
+// --- the page; where no memory answers, it reads as ones ---
 
 std::uint32_t Guest::apic_register(std::uint32_t offset) const {
-    std::uint32_t value = 0;
+    std::uint32_t value = ~std::uint32_t{0};
     core_.ram().read(raw(Field::VIRTUAL_APIC_ADDRESS) + offset, value);
     return value;
 }
@@ -178,7 +178,7 @@ engine::MmioHandler* Guest::serve_apic_access(std::uint32_t offset, mmu::Access 
 }
 
 std::uint64_t Guest::ApicPage::mmio_read(std::uint64_t physical, unsigned size) {
-    std::uint64_t value = 0;
+    std::uint64_t value = ~std::uint64_t{0};
     const std::uint64_t at = guest_.raw(Field::VIRTUAL_APIC_ADDRESS) + (physical & 0xfff);
     guest_.core_.ram().read_bytes(at, {reinterpret_cast<std::uint8_t*>(&value), size});
     return value;
@@ -239,7 +239,7 @@ void Guest::access_virtual_cr8(const Action& action) {
 }
 
 void Guest::read_virtual_msr(const Action& action) {
-    std::uint64_t value = 0;
+    std::uint64_t value = ~std::uint64_t{0};
     core_.ram().read(raw(Field::VIRTUAL_APIC_ADDRESS) + ((action.msr & 0xff) << 4), value);
     core_.set_gpr(engine::kRax, value & 0xffffffff);
     core_.set_gpr(engine::kRdx, value >> 32);
