@@ -84,9 +84,12 @@ struct InterruptSource {
 
 constexpr InterruptCause cause_of(InterruptSource source) noexcept {
     switch (source.kind) {
-        case InterruptSource::Kind::processor: return InterruptCause::ipi;
-        case InterruptSource::Kind::io_apic: return InterruptCause::io_apic;
-        case InterruptSource::Kind::device: return InterruptCause::device;
+        case InterruptSource::Kind::processor:
+            return InterruptCause::ipi;
+        case InterruptSource::Kind::io_apic:
+            return InterruptCause::io_apic;
+        case InterruptSource::Kind::device:
+            return InterruptCause::device;
     }
     return InterruptCause::other;
 }

@@ -122,8 +122,8 @@ Acceptance LocalApic::accept(const InterruptMessage& message, sim::Time now, boo
     return result;
 }
 
-Acceptance LocalApic::accept_vector(std::uint8_t vector, TriggerMode trigger,
-                                    InterruptCause cause, bool auto_eoi, sim::Time now) {
+Acceptance LocalApic::accept_vector(std::uint8_t vector, TriggerMode trigger, InterruptCause cause,
+                                    bool auto_eoi, sim::Time now) {
     if (vector < 16) {
         ++statistics_.dropped;
         raise_error(kErrorReceiveIllegalVector, now);

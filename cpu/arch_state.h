@@ -1,6 +1,7 @@
 #pragma once
 // The register state of one processor core, as VM entry loads and VM exit saves it. Two kinds of
-// core have one: a Core around an execution engine, and the NativeCore of software that is modelled.
+// core have one: a Core around an execution engine, and the NativeCore of software that is
+// modelled.
 #include <array>
 #include <cstdint>
 

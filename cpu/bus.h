@@ -10,8 +10,8 @@ namespace hvsim::cpu {
 class Bus {
   public:
     virtual ~Bus() = default;
-    /// The vector of an external interrupt controller (8259A), by the processor's acknowledge cycles;
-    /// all ones when nothing answers them.
+    /// The vector of an external interrupt controller (8259A), by the processor's acknowledge
+    /// cycles; all ones when nothing answers them.
     virtual std::uint8_t acknowledge_interrupt(sim::Time now) { return 0xff; }
     virtual std::uint64_t read_memory(std::uint64_t address, unsigned size, sim::Time now,
                                       sim::Duration& delay) = 0;

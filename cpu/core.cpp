@@ -163,7 +163,9 @@ void Core::on_limit() {
 
 // --- virtualization ---
 
-void Core::set_guest_mode(GuestMode* mode) noexcept { guest_ = mode; }
+void Core::set_guest_mode(GuestMode* mode) noexcept {
+    guest_ = mode;
+}
 
 void Core::inject(const Event& event) {
     injection_ = event;
@@ -245,11 +247,14 @@ void Core::deliver(Event event, bool intercept_it) {
                 exits(action, &event);
                 return;
             }
-            case Delivery::Outcome::fault: break;
+            case Delivery::Outcome::fault:
+                break;
         }
         intercept_it = true;
         switch (combine(event.vector, event.type, delivery.fault().vector)) {
-            case Combination::shutdown: shutdown(); return;
+            case Combination::shutdown:
+                shutdown();
+                return;
             case Combination::double_fault:
                 first = event;
                 event = Event::fault(kDF, 0);
@@ -268,8 +273,10 @@ void Core::on_intercept(const engine::Intercept& intercept) {
     const bool system_call = intercept.code == engine::InterceptCode::syscall ||
                              intercept.code == engine::InterceptCode::sysenter;
     if (!system_call) branch_.kind = BranchKind::none;  // it has not happened
-    if (intercept.code == engine::InterceptCode::page_fault) handle_page_fault(intercept);
-    else Instructions(*this).handle(intercept);
+    if (intercept.code == engine::InterceptCode::page_fault)
+        handle_page_fault(intercept);
+    else
+        Instructions(*this).handle(intercept);
     // An access that a handler serves has yet to happen.
     if (assist_handler_ == nullptr) pass_boundary();
     if (!process_events()) {
@@ -313,7 +320,9 @@ void Core::handle_page_fault(const engine::Intercept& intercept) {
             SIM_ASSERT(exits(action));
             return;
         }
-        case Refusal::Kind::guest_apic: access_guest_apic(intercept); return;
+        case Refusal::Kind::guest_apic:
+            access_guest_apic(intercept);
+            return;
         case Refusal::Kind::device:
             assist_linear_ = linear & ~std::uint64_t{0xfff};
             assist(refusal_.physical, *this);
@@ -377,8 +386,8 @@ const mmu::SecondStage& Core::second_stage() noexcept {
     return physical_;
 }
 
-/// Where the guest's PDPTEs are not registers: reads them. False: the walk ends there, `result` says
-/// how.
+/// Where the guest's PDPTEs are not registers: reads them. False: the walk ends there, `result`
+/// says how.
 bool Core::read_pdpte(std::uint64_t linear, const mmu::AccessRequest& request,
                       mmu::WalkResult& result) noexcept {
     if (paging_.mode != mmu::PagingMode::pae || guest_ == nullptr || !guest_->walks_pdptes())
@@ -427,7 +436,8 @@ bool Core::translate(std::uint64_t linear, engine::Access access, bool user,
     request.user = user;
     const mmu::WalkResult result = walk(linear, request);
     switch (result.outcome) {
-        case mmu::WalkOutcome::ok: break;
+        case mmu::WalkOutcome::ok:
+            break;
         case mmu::WalkOutcome::page_fault:
             refusal_ = {Refusal::Kind::page_fault, result.error_code, 0};
             return false;
@@ -465,7 +475,8 @@ Core::LinearAccess Core::access_linear(std::uint64_t linear, std::uint8_t* data,
         mmu::AccessRequest request{access, user, !user};
         const mmu::WalkResult result = walk(linear, request);
         switch (result.outcome) {
-            case mmu::WalkOutcome::ok: break;
+            case mmu::WalkOutcome::ok:
+                break;
             case mmu::WalkOutcome::page_fault:
                 fault = Event::page_fault(linear, result.error_code);
                 return LinearAccess::fault;
@@ -502,17 +513,16 @@ bool Core::peek_linear(std::uint64_t linear, std::span<std::uint8_t> out, mmu::A
     const sim::Time before = base_;
     const mmu::NestedFault nested = nested_fault_;
     const bool user = access == mmu::Access::execute && cpl() == 3;
-    const bool done = access_linear(linear, out.data(), out.size(), access, user, fault) ==
-                      LinearAccess::done;
+    const bool done =
+        access_linear(linear, out.data(), out.size(), access, user, fault) == LinearAccess::done;
     base_ = before;
     nested_fault_ = nested;
     return done;
 }
 
 std::size_t Core::peek_code(std::span<std::uint8_t> out) {
-    const std::uint64_t linear = code_mode().long64
-                                     ? rip()
-                                     : (segment(SegmentName::cs).base + rip()) & 0xffffffff;
+    const std::uint64_t linear =
+        code_mode().long64 ? rip() : (segment(SegmentName::cs).base + rip()) & 0xffffffff;
     const std::size_t in_page = std::min<std::size_t>(out.size(), 4096 - (linear & 0xfff));
     if (!peek_linear(linear, out.first(in_page), mmu::Access::execute)) return 0;
     if (in_page == out.size() ||
@@ -530,16 +540,16 @@ CodeMode Core::code_mode() const {
 std::optional<Instruction> Core::fetch_instruction() {
     std::array<std::uint8_t, 15> bytes{};
     const CodeMode mode = code_mode();
-    const std::uint64_t linear = mode.long64
-                                     ? rip()
-                                     : (segment(SegmentName::cs).base + rip()) & 0xffffffff;
+    const std::uint64_t linear =
+        mode.long64 ? rip() : (segment(SegmentName::cs).base + rip()) & 0xffffffff;
     const std::size_t in_page = std::min<std::size_t>(bytes.size(), 4096 - (linear & 0xfff));
     std::size_t size = 0;
     if (peek_linear(linear, std::span(bytes).first(in_page), mmu::Access::execute)) size = in_page;
     if (size == in_page && size < bytes.size()) {
         // Most instructions end in the page: the next one is read only when they do not.
         if (const auto instruction = decode(std::span(bytes).first(size), mode)) return instruction;
-        if (peek_linear(linear + in_page, std::span(bytes).subspan(in_page), mmu::Access::execute)) size = bytes.size();
+        if (peek_linear(linear + in_page, std::span(bytes).subspan(in_page), mmu::Access::execute))
+            size = bytes.size();
     }
     return decode(std::span(bytes).first(size), mode);
 }
@@ -552,8 +562,10 @@ void Core::flush_tlb() {
 /// INVLPG and its like: where a large page was filled since the last flush, everything goes, since
 /// the engine holds it as many small ones.
 void Core::flush_tlb_page(std::uint64_t linear) {
-    if (large_fills_ & large_region(linear)) flush_tlb();
-    else engine_->flush_tlb_page(linear);
+    if (large_fills_ & large_region(linear))
+        flush_tlb();
+    else
+        engine_->flush_tlb_page(linear);
 }
 
 void Core::complete_instruction(unsigned length) {

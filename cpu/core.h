@@ -273,8 +273,16 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     std::uint64_t code_breakpoint_hits() const;
     void process_breakpoint();
     enum class Due : std::uint8_t {
-        nothing, injection, smi, guest_before_nmi, nmi, guest_before_interrupts, interrupt, nmi_window,
-        interrupt_window, guest_after_interrupts,
+        nothing,
+        injection,
+        smi,
+        guest_before_nmi,
+        nmi,
+        guest_before_interrupts,
+        interrupt,
+        nmi_window,
+        interrupt_window,
+        guest_after_interrupts,
     };
     Due due_event() const;
     bool awaits_event() const;
@@ -327,7 +335,11 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     // What translate() found when it refused; read by the page_fault intercept that follows.
     struct Refusal {
         enum class Kind : std::uint8_t {
-            page_fault, non_canonical, nested, device, guest_apic,
+            page_fault,
+            non_canonical,
+            nested,
+            device,
+            guest_apic,
         } kind{};
         std::uint32_t error_code = 0;
         std::uint64_t physical = 0;
@@ -339,8 +351,8 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     Branch branch_;  // what the instruction at branch_from_ is, while it runs
     std::uint64_t branch_from_ = 0;
     bool code_breakpoints_ = false;  // DR7 enables one
-    std::uint64_t dr6_ = 0;  // the engine changes its own at each single step
-    bool stepping_ = false;  // one instruction runs alone (GuestMode::wants_step)
+    std::uint64_t dr6_ = 0;          // the engine changes its own at each single step
+    bool stepping_ = false;          // one instruction runs alone (GuestMode::wants_step)
     engine::MmioHandler* assist_handler_ = nullptr;
     std::uint64_t assist_physical_ = 0, assist_linear_ = 0;
     Counters counters_;

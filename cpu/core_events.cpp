@@ -1,5 +1,5 @@
-// What happens between two instructions: injected events, interrupts, NMIs, and what the controls of
-// a guest make due there.
+// What happens between two instructions: injected events, interrupts, NMIs, and what the controls
+// of a guest make due there.
 #include "cpu/core.h"
 #include "cpu/descriptor.h"
 #include "cpu/instruction_length.h"
@@ -76,7 +76,9 @@ void Core::process_breakpoint() {
 
 bool Core::process_one_event() {
     switch (due_event()) {
-        case Due::nothing: process_breakpoint(); return false;
+        case Due::nothing:
+            process_breakpoint();
+            return false;
         case Due::injection:
             injection_pending_ = false;
             activity_ = ActivityState::active;
@@ -88,14 +90,20 @@ bool Core::process_one_event() {
             // DEVIATION: there is no system-management mode: an SMI that does not exit is lost.
             if (!exits(ActionKind::smi)) apic_->take_smi();
             return true;
-        case Due::guest_before_nmi: guest_->take_due(DueOrder::before_nmi); return true;
-        case Due::nmi: return process_nmi();
+        case Due::guest_before_nmi:
+            guest_->take_due(DueOrder::before_nmi);
+            return true;
+        case Due::nmi:
+            return process_nmi();
         case Due::guest_before_interrupts:
             guest_->take_due(DueOrder::before_interrupts);
             return true;
-        case Due::interrupt: return process_interrupt();
-        case Due::nmi_window: return exits(ActionKind::nmi_window);
-        case Due::interrupt_window: return exits(ActionKind::interrupt_window);
+        case Due::interrupt:
+            return process_interrupt();
+        case Due::nmi_window:
+            return exits(ActionKind::nmi_window);
+        case Due::interrupt_window:
+            return exits(ActionKind::interrupt_window);
         case Due::guest_after_interrupts:
             guest_->take_due(DueOrder::after_interrupts);
             return true;
@@ -160,8 +168,8 @@ void Core::prepare_instruction() {
 void Core::pass_boundary() {
     if (!stepping_) return;
     stepping_ = false;
-    if (branch_.kind == BranchKind::always || (branch_.kind == BranchKind::conditional &&
-                                               rip() != branch_from_ + branch_.length))
+    if (branch_.kind == BranchKind::always ||
+        (branch_.kind == BranchKind::conditional && rip() != branch_from_ + branch_.length))
         last_branches_.record(branch_from_, rip());
     branch_.kind = BranchKind::none;
     if (extension_ != nullptr && guest_ != nullptr) guest_->boundary_passed();
@@ -232,14 +240,16 @@ bool Core::process_events() {
 void Core::access_guest_apic(const engine::Intercept& intercept) {
     const std::uint64_t linear = intercept.fault.linear;
     const auto offset = static_cast<std::uint32_t>(linear & 0xfff);
-    const mmu::Access access = intercept.fault.access == engine::Access::execute ? mmu::Access::execute
-                               : intercept.fault.access == engine::Access::write ? mmu::Access::write
-                                                                                 : mmu::Access::read;
+    const mmu::Access access =
+        intercept.fault.access == engine::Access::execute ? mmu::Access::execute
+        : intercept.fault.access == engine::Access::write ? mmu::Access::write
+                                                          : mmu::Access::read;
     std::array<std::uint8_t, 15> bytes{};
     const InstructionShape shape =
         instruction_shape(std::span(bytes).first(peek_code(bytes)), code_mode());
     assist_linear_ = linear & ~std::uint64_t{0xfff};
-    if (engine::MmioHandler* handler = guest_->serve_apic_access(offset, access, shape.memory_size == 0 ? 1u : shape.memory_size)) {
+    if (engine::MmioHandler* handler = guest_->serve_apic_access(
+            offset, access, shape.memory_size == 0 ? 1u : shape.memory_size)) {
         assist(refusal_.physical, *handler);
         return;
     }

@@ -10,8 +10,8 @@ namespace {
 constexpr std::uint64_t kCr0Valid = cr0::kPE | cr0::kMP | cr0::kEM | cr0::kTS | cr0::kET |
                                     cr0::kNE | cr0::kWP | cr0::kAM | cr0::kNW | cr0::kCD | cr0::kPG;
 constexpr std::uint64_t kCr4Always = cr4::kVME | cr4::kPVI | cr4::kTSD | cr4::kDE | cr4::kPSE |
-                                     cr4::kPAE | cr4::kMCE | cr4::kPGE | cr4::kPCE |
-                                     cr4::kOSFXSR | cr4::kOSXMMEXCPT;
+                                     cr4::kPAE | cr4::kMCE | cr4::kPGE | cr4::kPCE | cr4::kOSFXSR |
+                                     cr4::kOSXMMEXCPT;
 
 /// CR4 bits that a model's features allow (SDM 3A 2.5).
 std::uint64_t valid_cr4(const Model& model, bool virtualization) {
@@ -33,21 +33,30 @@ Segment real_mode_segment(std::uint16_t selector, std::uint64_t base, std::uint3
 
 std::uint64_t Core::cr(unsigned index) const {
     switch (index) {
-        case 0: return cr0_;
-        case 4: return cr4_;
-        case 8: return apic_ != nullptr ? apic_->tpr() >> 4 : 0;
-        default: return engine_->cr(index);
+        case 0:
+            return cr0_;
+        case 4:
+            return cr4_;
+        case 8:
+            return apic_ != nullptr ? apic_->tpr() >> 4 : 0;
+        default:
+            return engine_->cr(index);
     }
 }
 
 void Core::set_cr(unsigned index, std::uint64_t value) {
     switch (index) {
-        case 0: cr0_ = value; break;
-        case 4: cr4_ = value; break;
+        case 0:
+            cr0_ = value;
+            break;
+        case 4:
+            cr4_ = value;
+            break;
         case 8:
             if (apic_ != nullptr) apic_->set_tpr(static_cast<std::uint8_t>(value << 4));
             return;
-        default: break;
+        default:
+            break;
     }
     engine_->set_cr(index, value);
     if (index != 2) paging_changed();
@@ -60,7 +69,9 @@ void Core::set_efer(std::uint64_t value) {
     paging_changed();
 }
 
-void Core::set_rflags(std::uint64_t value) { engine_->set_rflags(value | rflags::kReserved1); }
+void Core::set_rflags(std::uint64_t value) {
+    engine_->set_rflags(value | rflags::kReserved1);
+}
 
 void Core::set_optional_intercepts(const engine::OptionalIntercepts& intercepts) {
     cr3_intercepted_ = intercepts.cr3_write;
@@ -102,8 +113,12 @@ void Core::set_pdptes(const std::array<std::uint64_t, 4>& pdptes) noexcept {
     pdptes_ = paging_.pdpte = pdptes;
 }
 
-std::uint64_t Core::debugctl() const noexcept { return msrs_->debugctl(); }
-void Core::set_debugctl(std::uint64_t value) noexcept { msrs_->set_debugctl(value); }
+std::uint64_t Core::debugctl() const noexcept {
+    return msrs_->debugctl();
+}
+void Core::set_debugctl(std::uint64_t value) noexcept {
+    msrs_->set_debugctl(value);
+}
 
 bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MOV CR, SDM 3A 2.5
     switch (index) {
@@ -120,8 +135,7 @@ bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MO
                     return false;
                 set_efer(efer_ | efer::kLMA);
             } else if (pae_paging_with(value, cr4_) &&
-                       ((value ^ cr0_) & (cr0::kCD | cr0::kNW | cr0::kPG)) &&
-                       !load_pdptes(cr(3))) {
+                       ((value ^ cr0_) & (cr0::kCD | cr0::kNW | cr0::kPG)) && !load_pdptes(cr(3))) {
                 return false;
             }
             if (paging_off && (efer_ & efer::kLMA)) {
@@ -154,7 +168,8 @@ bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MO
             set_cr(8, value);
             poll_soon();
             return true;
-        default: return false;
+        default:
+            return false;
     }
 }
 
@@ -180,11 +195,20 @@ bool Core::read_msr(std::uint32_t index, std::uint64_t& value) {
     bool fault = false;
     if (extension_ != nullptr && extension_->read_msr(index, value, fault)) return !fault;
     switch (index) {
-        case msr::kTsc: value = tsc(); return true;
-        case msr::kTscAdjust: value = tsc_offset_; return model_->vendor == Vendor::intel;
-        case msr::kEfer: value = efer_; return true;
-        case msr::kPat: value = pat_; return true;
-        default: break;
+        case msr::kTsc:
+            value = tsc();
+            return true;
+        case msr::kTscAdjust:
+            value = tsc_offset_;
+            return model_->vendor == Vendor::intel;
+        case msr::kEfer:
+            value = efer_;
+            return true;
+        case msr::kPat:
+            value = pat_;
+            return true;
+        default:
+            break;
     }
     const bool apic_msr = index == msr::kApicBase || index == msr::kTscDeadline ||
                           (index >= msr::kX2ApicFirst && index <= msr::kX2ApicLast);
@@ -239,7 +263,8 @@ bool Core::write_msr(std::uint32_t index, std::uint64_t value) {
             if (!is_valid_pat(value)) return false;
             pat_ = value;
             return true;
-        default: break;
+        default:
+            break;
     }
     const bool apic_msr = index == msr::kApicBase || index == msr::kTscDeadline ||
                           (index >= msr::kX2ApicFirst && index <= msr::kX2ApicLast);
@@ -293,8 +318,7 @@ void Core::reset(bool init) {
 }
 
 InitOutcome Core::on_init() {
-    const InitOutcome outcome =
-        extension_ != nullptr ? extension_->on_init() : InitOutcome::reset;
+    const InitOutcome outcome = extension_ != nullptr ? extension_->on_init() : InitOutcome::reset;
     if (outcome == InitOutcome::reset) reset(true);
     return outcome;
 }
@@ -304,9 +328,8 @@ void Core::on_sipi(std::uint8_t vector) {
 }
 
 void Core::start_at_sipi(std::uint8_t vector) {
-    set_segment(SegmentName::cs,
-                real_mode_segment(static_cast<std::uint16_t>(vector << 8),
-                                  static_cast<std::uint64_t>(vector) << 12, 0x9b));
+    set_segment(SegmentName::cs, real_mode_segment(static_cast<std::uint16_t>(vector << 8),
+                                                   static_cast<std::uint64_t>(vector) << 12, 0x9b));
     set_rip(0);
     activity_ = ActivityState::active;
 }

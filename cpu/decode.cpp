@@ -38,17 +38,39 @@ bool prefixes(Cursor& cursor, Instruction& in, CodeMode mode, std::uint8_t& firs
     for (;;) {
         if (!cursor.next(first)) return false;
         switch (first) {
-            case 0x66: in.operand16 = true; break;
-            case 0x67: in.address_override = true; break;
-            case 0xf0: in.lock = true; break;
-            case 0xf2: in.repne = true; break;
-            case 0xf3: in.rep = true; break;
-            case 0x26: in.segment_override = 0; break;
-            case 0x2e: in.segment_override = 1; break;
-            case 0x36: in.segment_override = 2; break;
-            case 0x3e: in.segment_override = 3; break;
-            case 0x64: in.segment_override = 4; break;
-            case 0x65: in.segment_override = 5; break;
+            case 0x66:
+                in.operand16 = true;
+                break;
+            case 0x67:
+                in.address_override = true;
+                break;
+            case 0xf0:
+                in.lock = true;
+                break;
+            case 0xf2:
+                in.repne = true;
+                break;
+            case 0xf3:
+                in.rep = true;
+                break;
+            case 0x26:
+                in.segment_override = 0;
+                break;
+            case 0x2e:
+                in.segment_override = 1;
+                break;
+            case 0x36:
+                in.segment_override = 2;
+                break;
+            case 0x3e:
+                in.segment_override = 3;
+                break;
+            case 0x64:
+                in.segment_override = 4;
+                break;
+            case 0x65:
+                in.segment_override = 5;
+                break;
             default:
                 if (mode.long64 && (first & 0xf0) == 0x40) {
                     in.rex = first;
@@ -103,37 +125,76 @@ bool memory_operand(Cursor& cursor, Instruction& in, CodeMode mode) {
 /// Bytes of immediate of the one-byte opcodes that can be intercepted.
 unsigned immediate_size(std::uint32_t opcode) {
     switch (opcode) {
-        case 0xcd: case 0xe4: case 0xe5: case 0xe6: case 0xe7: return 1;
-        default: return 0;
+        case 0xcd:
+        case 0xe4:
+        case 0xe5:
+        case 0xe6:
+        case 0xe7:
+            return 1;
+        default:
+            return 0;
     }
 }
 
 bool takes_modrm(std::uint32_t opcode) {
     if (opcode < 0x0f00) return false;
     switch (opcode) {
-        case 0x0f05: case 0x0f06: case 0x0f07: case 0x0f08: case 0x0f09: case 0x0f0b:
-        case 0x0f30: case 0x0f31: case 0x0f32: case 0x0f33: case 0x0f34: case 0x0f35:
-        case 0x0f37: case 0x0fa2: case 0x0faa:
+        case 0x0f05:
+        case 0x0f06:
+        case 0x0f07:
+        case 0x0f08:
+        case 0x0f09:
+        case 0x0f0b:
+        case 0x0f30:
+        case 0x0f31:
+        case 0x0f32:
+        case 0x0f33:
+        case 0x0f34:
+        case 0x0f35:
+        case 0x0f37:
+        case 0x0fa2:
+        case 0x0faa:
             return false;
-        default: return true;
+        default:
+            return true;
     }
 }
 
 /// One-byte opcodes that push or pop and name no other memory.
 bool only_moves_stack(std::uint8_t opcode) {
     switch (opcode) {
-        case 0x68: case 0x6a: case 0x9c: case 0x9d: case 0xc2: case 0xc3: case 0xc8: case 0xc9:
-        case 0xca: case 0xcb: case 0xcf: case 0xe8:
+        case 0x68:
+        case 0x6a:
+        case 0x9c:
+        case 0x9d:
+        case 0xc2:
+        case 0xc3:
+        case 0xc8:
+        case 0xc9:
+        case 0xca:
+        case 0xcb:
+        case 0xcf:
+        case 0xe8:
             return true;
-        default: return opcode >= 0x50 && opcode <= 0x5f;
+        default:
+            return opcode >= 0x50 && opcode <= 0x5f;
     }
 }
 
 /// One-byte opcodes of 64-bit mode with a ModRM byte (SDM 2D table A-2).
 bool one_byte_takes_modrm(std::uint8_t opcode) {
     switch (opcode) {
-        case 0x63: case 0x69: case 0x6b: case 0xc0: case 0xc1: case 0xc6: case 0xc7: case 0xf6:
-        case 0xf7: case 0xfe: case 0xff:
+        case 0x63:
+        case 0x69:
+        case 0x6b:
+        case 0xc0:
+        case 0xc1:
+        case 0xc6:
+        case 0xc7:
+        case 0xf6:
+        case 0xf7:
+        case 0xfe:
+        case 0xff:
             return true;
         default:
             return (opcode < 0x40 && (opcode & 7) < 4) || (opcode >= 0x80 && opcode <= 0x8f) ||
@@ -166,7 +227,8 @@ bool accesses_stack(std::span<const std::uint8_t> bytes, const ArchState& state,
     if (!memory_operand(cursor, in, kMode)) return false;
     // POP, CALL and PUSH of a memory operand reach both.
     const unsigned field = in.reg_field();
-    const bool also_stack = !two_bytes && (byte == 0x8f || (byte == 0xff && (field == 2 || field == 3 || field == 6)));
+    const bool also_stack =
+        !two_bytes && (byte == 0x8f || (byte == 0xff && (field == 2 || field == 3 || field == 6)));
     constexpr std::uint64_t kWidest = 10;
     if (also_stack && linear - effective_offset(in, state, state.rip()) >= kWidest) return true;
     const bool through_base = in.segment_override >= static_cast<int>(engine::SegmentName::fs);
@@ -187,7 +249,7 @@ std::optional<Instruction> decode(std::span<const std::uint8_t> bytes, CodeMode 
             in.opcode = in.opcode << 8 | byte;
         }
     }
-    in.address_bits = mode.long64       ? (in.address_override ? 32 : 64)
+    in.address_bits = mode.long64      ? (in.address_override ? 32 : 64)
                       : mode.default32 ? (in.address_override ? 16 : 32)
                                        : (in.address_override ? 32 : 16);
     if (takes_modrm(in.opcode)) {

@@ -47,8 +47,10 @@ std::optional<Instruction> decode(std::span<const std::uint8_t> bytes, CodeMode 
 template <typename State>
 std::uint64_t effective_offset(const Instruction& in, const State& state, std::uint64_t next_rip) {
     std::uint64_t offset = static_cast<std::uint64_t>(in.displacement);
-    if (in.base == 16) offset += next_rip;
-    else if (in.base >= 0) offset += state.gpr(static_cast<unsigned>(in.base));
+    if (in.base == 16)
+        offset += next_rip;
+    else if (in.base >= 0)
+        offset += state.gpr(static_cast<unsigned>(in.base));
     if (in.index >= 0) offset += state.gpr(static_cast<unsigned>(in.index)) * in.scale;
     if (in.address_bits == 64) return offset;
     return offset & ((std::uint64_t{1} << in.address_bits) - 1);

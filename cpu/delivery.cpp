@@ -41,9 +41,12 @@ Combination combine(std::uint8_t first, EventType first_type, std::uint8_t secon
 
 Delivery::Outcome Delivery::deliver(const Event& event) {
     bool done = false;
-    if (!(core_.cr0_ & cr0::kPE)) done = real_mode(event);
-    else if (core_.efer_ & efer::kLMA) done = long_mode(event);
-    else done = protected_mode(event);
+    if (!(core_.cr0_ & cr0::kPE))
+        done = real_mode(event);
+    else if (core_.efer_ & efer::kLMA)
+        done = long_mode(event);
+    else
+        done = protected_mode(event);
     if (done) return Outcome::delivered;
     return nested_ ? Outcome::nested_fault : Outcome::fault;
 }
@@ -55,17 +58,21 @@ std::uint64_t Delivery::return_rip(const Event& event) const {
 /// The image of RFLAGS on the stack: RF is set for faults (SDM 3B 18.3.1.1).
 std::uint64_t Delivery::pushed_flags(const Event& event) const {
     std::uint64_t flags = core_.rflags();
-    const bool fault_class = event.type == EventType::hardware_exception &&
-                             event.vector != kDB && event.vector != kDF;
+    const bool fault_class =
+        event.type == EventType::hardware_exception && event.vector != kDB && event.vector != kDF;
     if (fault_class) flags |= rflags::kRF;
     return flags;
 }
 
 bool Delivery::read(std::uint64_t linear, std::span<std::uint8_t> out) {
     switch (core_.access_linear(linear, out.data(), out.size(), mmu::Access::read, false, fault_)) {
-        case Core::LinearAccess::done: return true;
-        case Core::LinearAccess::nested: nested_ = true; return false;
-        case Core::LinearAccess::fault: return false;
+        case Core::LinearAccess::done:
+            return true;
+        case Core::LinearAccess::nested:
+            nested_ = true;
+            return false;
+        case Core::LinearAccess::fault:
+            return false;
     }
     return false;
 }
@@ -74,9 +81,13 @@ bool Delivery::write(std::uint64_t linear, std::span<const std::uint8_t> in, boo
     std::array<std::uint8_t, 64> copy{};
     std::copy(in.begin(), in.end(), copy.begin());
     switch (core_.access_linear(linear, copy.data(), in.size(), mmu::Access::write, user, fault_)) {
-        case Core::LinearAccess::done: return true;
-        case Core::LinearAccess::nested: nested_ = true; return false;
-        case Core::LinearAccess::fault: return false;
+        case Core::LinearAccess::done:
+            return true;
+        case Core::LinearAccess::nested:
+            nested_ = true;
+            return false;
+        case Core::LinearAccess::fault:
+            return false;
     }
     return false;
 }
@@ -107,8 +118,8 @@ bool Delivery::real_mode(const Event& event) {  // SDM 3B 21.1.4
 }
 
 bool Delivery::check_gate(const Event& event, const Gate& gate, std::uint32_t idt_error) {
-    const bool software = event.type == EventType::software_interrupt ||
-                          event.type == EventType::software_exception;
+    const bool software =
+        event.type == EventType::software_interrupt || event.type == EventType::software_exception;
     if (software && gate.dpl() < core_.cpl()) return fail(kGP, idt_error);
     if (!gate.present()) return fail(kNP, idt_error);
     return true;
@@ -182,8 +193,8 @@ bool Delivery::long_mode(const Event& event) {  // SDM 3A 6.14
     std::uint64_t sp = core_.gpr(engine::kRsp);
     if (gate.ist() != 0 || target.cpl < cpl) {  // SDM 3A 6.14.2, 6.14.5; TSS: 8.7
         const Segment tss = core_.segment(SegmentName::tr);
-        const std::uint32_t offset = gate.ist() != 0 ? 0x24 + 8 * (gate.ist() - 1)
-                                                     : 4 + 8 * target.cpl;
+        const std::uint32_t offset =
+            gate.ist() != 0 ? 0x24 + 8 * (gate.ist() - 1) : 4 + 8 * target.cpl;
         if (offset + 7 > tss.limit) return fail(kTS, (tss.selector & ~3u) | ext);
         if (!read(tss.base + offset, sp)) return false;
     }
@@ -207,8 +218,8 @@ bool Delivery::long_mode(const Event& event) {  // SDM 3A 6.14
         // SDM 3A 6.14.2: SS becomes null with RPL = the new CPL.
         Segment ss;
         ss.selector = static_cast<std::uint16_t>(target.cpl);
-        ss.access_rights = static_cast<std::uint32_t>(ar::DPL::set(
-            static_cast<std::uint32_t>(ar::UNUSABLE::kMask), target.cpl));
+        ss.access_rights = static_cast<std::uint32_t>(
+            ar::DPL::set(static_cast<std::uint32_t>(ar::UNUSABLE::kMask), target.cpl));
         core_.set_segment(SegmentName::ss, ss);
     }
     enter(event, target);
@@ -227,8 +238,7 @@ bool Delivery::protected_mode(const Event& event) {  // SDM 3A 6.12
     const unsigned type = gate.type();
     const bool gate32 = type == Gate::kInterrupt32 || type == Gate::kTrap32;
     // DEVIATION: task gates (SDM 3A 6.12.2) raise #GP: hardware task switches are not performed.
-    if (!gate32 && type != Gate::kInterrupt16 && type != Gate::kTrap16)
-        return fail(kGP, idt_error);
+    if (!gate32 && type != Gate::kInterrupt16 && type != Gate::kTrap16) return fail(kGP, idt_error);
     if (!check_gate(event, gate, idt_error)) return false;
     Target target;
     target.rip = gate32 ? gate.offset32() : gate.offset16();
@@ -294,8 +304,7 @@ bool Delivery::push_frame32(const Event& event, const Target& target, bool gate3
     std::array<std::uint8_t, sizeof frame> bytes{};
     for (std::size_t i = 0; i < words; ++i) std::memcpy(bytes.data() + i * size, &frame[i], size);
     const std::uint64_t top = sized(sp - words * size, ss);
-    if (!write((ss.base + top) & 0xffffffff, std::span(bytes).first(words * size),
-               target.cpl == 3))
+    if (!write((ss.base + top) & 0xffffffff, std::span(bytes).first(words * size), target.cpl == 3))
         return false;
 
     if (switched) core_.set_segment(SegmentName::ss, ss);

@@ -10,8 +10,24 @@ namespace hvsim::cpu {
 
 /// Exception vectors (SDM 3A 6.3.1, table 6-1).
 enum Vector : std::uint8_t {
-    kDE = 0, kDB = 1, kNmi = 2, kBP = 3, kOF = 4, kBR = 5, kUD = 6, kNM = 7, kDF = 8,
-    kTS = 10, kNP = 11, kSS = 12, kGP = 13, kPF = 14, kMF = 16, kAC = 17, kMC = 18, kXM = 19,
+    kDE = 0,
+    kDB = 1,
+    kNmi = 2,
+    kBP = 3,
+    kOF = 4,
+    kBR = 5,
+    kUD = 6,
+    kNM = 7,
+    kDF = 8,
+    kTS = 10,
+    kNP = 11,
+    kSS = 12,
+    kGP = 13,
+    kPF = 14,
+    kMF = 16,
+    kAC = 17,
+    kMC = 18,
+    kXM = 19,
 };
 
 /// SDM 3A 6.15 and 3C 27.4: whether the vector pushes an error code (protected modes).
@@ -44,7 +60,8 @@ struct Event {
                type == EventType::privileged_software_exception;
     }
     static Event fault(std::uint8_t vector, std::uint32_t error_code = 0) {
-        return {EventType::hardware_exception, vector, cpu::has_error_code(vector), error_code, 0, 0};
+        return {
+            EventType::hardware_exception, vector, cpu::has_error_code(vector), error_code, 0, 0};
     }
     static Event page_fault(std::uint64_t address, std::uint32_t error_code) {
         return {EventType::hardware_exception, kPF, true, error_code, 0, address};
@@ -55,27 +72,67 @@ struct Instruction;
 
 /// What a guest does that a VMCS or VMCB may intercept.
 enum class ActionKind : std::uint8_t {
-    exception, external_interrupt, nmi, smi, interrupt_window, nmi_window, triple_fault, init, sipi,
-    cpuid, hlt, pause, invd, wbinvd, invlpg, rdtsc, rdtscp, rdpmc, rdmsr, wrmsr, io,
-    cr_read, cr_write, clts, lmsw, smsw, dr_read, dr_write, monitor, mwait, rsm,
-    hypercall,       ///< VMCALL on Intel, VMMCALL on AMD
-    vmx_instruction, ///< any other VMX or SVM instruction; `opcode` tells which
-    gdtr_idtr_access, ldtr_tr_access, xsetbv, task_switch,
-    software_interrupt, icebp, iret, pushf, popf,
-    nested_page_fault, preemption_timer, monitor_trap,
-    tpr_below_threshold, virtualized_eoi, apic_write, apic_access,
+    exception,
+    external_interrupt,
+    nmi,
+    smi,
+    interrupt_window,
+    nmi_window,
+    triple_fault,
+    init,
+    sipi,
+    cpuid,
+    hlt,
+    pause,
+    invd,
+    wbinvd,
+    invlpg,
+    rdtsc,
+    rdtscp,
+    rdpmc,
+    rdmsr,
+    wrmsr,
+    io,
+    cr_read,
+    cr_write,
+    clts,
+    lmsw,
+    smsw,
+    dr_read,
+    dr_write,
+    monitor,
+    mwait,
+    rsm,
+    hypercall,        ///< VMCALL on Intel, VMMCALL on AMD
+    vmx_instruction,  ///< any other VMX or SVM instruction; `opcode` tells which
+    gdtr_idtr_access,
+    ldtr_tr_access,
+    xsetbv,
+    task_switch,
+    software_interrupt,
+    icebp,
+    iret,
+    pushf,
+    popf,
+    nested_page_fault,
+    preemption_timer,
+    monitor_trap,
+    tpr_below_threshold,
+    virtualized_eoi,
+    apic_write,
+    apic_access,
 };
 
 /// One such action with its operands; `instruction_length` 0 where the manuals leave it undefined.
 struct Action {
     ActionKind kind{};
     std::uint8_t instruction_length = 0;
-    std::uint8_t number = 0;     ///< control or debug register, vector of a software interrupt
-    std::uint8_t gpr = 0;        ///< register operand
-    std::uint32_t opcode = 0;    ///< vmx_instruction, descriptor instructions: 0x0f01c1 style
+    std::uint8_t number = 0;   ///< control or debug register, vector of a software interrupt
+    std::uint8_t gpr = 0;      ///< register operand
+    std::uint32_t opcode = 0;  ///< vmx_instruction, descriptor instructions: 0x0f01c1 style
     std::uint32_t msr = 0;
-    std::uint64_t value = 0;     ///< source operand (CR, DR, MSR, LMSW, OUT)
-    std::uint64_t linear = 0;    ///< memory operand or faulting linear address
+    std::uint64_t value = 0;   ///< source operand (CR, DR, MSR, LMSW, OUT)
+    std::uint64_t linear = 0;  ///< memory operand or faulting linear address
     struct {
         std::uint16_t port = 0;
         std::uint8_t size = 0;
@@ -99,9 +156,9 @@ class GuestMode {
     virtual const mmu::SecondStage* second_stage() noexcept = 0;
     /// Whether the action causes an exit under the current controls.
     virtual bool intercepts(const Action& action) noexcept = 0;
-    /// Performs the exit: writes the exit information, hands the processor to the host software. True
-    /// when that entered the guest again (the core goes on), false when the core must leave run().
-    /// `vectoring`: the event during whose delivery the exit happened, or nullptr.
+    /// Performs the exit: writes the exit information, hands the processor to the host software.
+    /// True when that entered the guest again (the core goes on), false when the core must leave
+    /// run(). `vectoring`: the event during whose delivery the exit happened, or nullptr.
     virtual bool exit(const Action& action, const Event* vectoring) = 0;
     /// Bits of CR0 and CR4 that reading or writing handles specially: what MOV from CRn returns.
     virtual std::uint64_t visible_cr(unsigned index, std::uint64_t real) const noexcept = 0;
@@ -118,8 +175,9 @@ class GuestMode {
     virtual bool wants_nmi_window() const noexcept { return false; }
     /// The blocking of NMIs that the core keeps is that of virtual NMIs; physical ones exit.
     virtual bool has_virtual_nmis() const noexcept { return false; }
-    /// Whether a physical interrupt that does not exit may now be delivered by the guest's IDT, where
-    /// the program of a bare machine is the host. `open`: RFLAGS.IF is 1 and there is no shadow.
+    /// Whether a physical interrupt that does not exit may now be delivered by the guest's IDT,
+    /// where the program of a bare machine is the host. `open`: RFLAGS.IF is 1 and there is no
+    /// shadow.
     virtual bool takes_interrupts(bool open) const noexcept { return open; }
     /// PDPTEs of PAE paging are read at each walk, not at the load of CR3 (APM 2 15.25.10).
     virtual bool walks_pdptes() const noexcept { return false; }
@@ -134,12 +192,12 @@ class GuestMode {
     virtual bool watches_boundaries() const noexcept { return false; }
     /// A time at which something will be due.
     virtual sim::Time next_deadline() const noexcept { return sim::kNever; }
-    /// The guest is to run one instruction at a time, and told when it, or the delivery of an event,
-    /// has completed.
+    /// The guest is to run one instruction at a time, and told when it, or the delivery of an
+    /// event, has completed.
     virtual bool wants_step() const noexcept { return false; }
     virtual void boundary_passed() {}
-    /// A debug trap (DR6 bits) came with the instruction that has completed; true: the guest makes it
-    /// due at this boundary.
+    /// A debug trap (DR6 bits) came with the instruction that has completed; true: the guest makes
+    /// it due at this boundary.
     virtual bool defers_debug_trap(std::uint64_t) { return false; }
     /// The page at that system-physical address is the guest's virtualized APIC.
     virtual bool is_apic_access_page(std::uint64_t) const noexcept { return false; }

@@ -32,44 +32,69 @@ void Instructions::handle(const engine::Intercept& intercept) {
     if (in_group(code, InterceptCode::dr_read, 32))
         return debug_register(code >= InterceptCode::dr_write);
     switch (code) {
-        case InterceptCode::cpuid: return cpuid();
-        case InterceptCode::hlt: return halt();
-        case InterceptCode::rdtsc: return rdtsc();
-        case InterceptCode::msr: return msr(intercept.error_code != 0);
-        case InterceptCode::io: return io(intercept);
-        case InterceptCode::software_interrupt: return software_interrupt();
-        case InterceptCode::invlpg: return invlpg();
-        case InterceptCode::syscall: return syscall();
-        case InterceptCode::sysenter: return sysenter();
-        case InterceptCode::sysexit: return sysexit();
+        case InterceptCode::cpuid:
+            return cpuid();
+        case InterceptCode::hlt:
+            return halt();
+        case InterceptCode::rdtsc:
+            return rdtsc();
+        case InterceptCode::msr:
+            return msr(intercept.error_code != 0);
+        case InterceptCode::io:
+            return io(intercept);
+        case InterceptCode::software_interrupt:
+            return software_interrupt();
+        case InterceptCode::invlpg:
+            return invlpg();
+        case InterceptCode::syscall:
+            return syscall();
+        case InterceptCode::sysenter:
+            return sysenter();
+        case InterceptCode::sysexit:
+            return sysexit();
         case InterceptCode::pause:
             return simple(ActionKind::pause, core_.timing().instruction_pause);
-        case InterceptCode::invd: return simple(ActionKind::invd);
+        case InterceptCode::invd:
+            return simple(ActionKind::invd);
         case InterceptCode::wbinvd: {
             const Instruction in = fetch();
             return simple(in.opcode == 0x0f08 ? ActionKind::invd : ActionKind::wbinvd);
         }
-        case InterceptCode::rdpmc: return rdpmc();
-        case InterceptCode::xsetbv: return xsetbv();
-        // DEVIATION: no processor model has MONITOR and MWAIT (CPUID.1:ECX[3] is 0, as where firmware
-        // clears IA32_MISC_ENABLE[18]). The controls and intercepts for them exist, as they do there,
-        // and never cause an exit: #UD comes first (SDM 3C 26.1.1, APM 2 table 15-7).
-        case InterceptCode::monitor: case InterceptCode::mwait: return undefined_opcode();
-        case InterceptCode::rsm: return leave_or(ActionKind::rsm, &Instructions::undefined_opcode);
-        case InterceptCode::pushf: return leave_or(ActionKind::pushf, &Instructions::run_natively);
-        case InterceptCode::popf: return leave_or(ActionKind::popf, &Instructions::run_natively);
-        case InterceptCode::iret: return leave_or(ActionKind::iret, &Instructions::run_natively);
-        case InterceptCode::idtr_read: case InterceptCode::gdtr_read:
-        case InterceptCode::ldtr_read: case InterceptCode::tr_read:
-        case InterceptCode::idtr_write: case InterceptCode::gdtr_write:
-        case InterceptCode::ldtr_write: case InterceptCode::tr_write:
+        case InterceptCode::rdpmc:
+            return rdpmc();
+        case InterceptCode::xsetbv:
+            return xsetbv();
+        // DEVIATION: no processor model has MONITOR and MWAIT (CPUID.1:ECX[3] is 0, as where
+        // firmware clears IA32_MISC_ENABLE[18]). The controls and intercepts for them exist, as
+        // they do there, and never cause an exit: #UD comes first (SDM 3C 26.1.1, APM 2 table
+        // 15-7).
+        case InterceptCode::monitor:
+        case InterceptCode::mwait:
+            return undefined_opcode();
+        case InterceptCode::rsm:
+            return leave_or(ActionKind::rsm, &Instructions::undefined_opcode);
+        case InterceptCode::pushf:
+            return leave_or(ActionKind::pushf, &Instructions::run_natively);
+        case InterceptCode::popf:
+            return leave_or(ActionKind::popf, &Instructions::run_natively);
+        case InterceptCode::iret:
+            return leave_or(ActionKind::iret, &Instructions::run_natively);
+        case InterceptCode::idtr_read:
+        case InterceptCode::gdtr_read:
+        case InterceptCode::ldtr_read:
+        case InterceptCode::tr_read:
+        case InterceptCode::idtr_write:
+        case InterceptCode::gdtr_write:
+        case InterceptCode::ldtr_write:
+        case InterceptCode::tr_write:
             return table_register(code);
-        default: SIM_ASSERT(false && "an intercept without a handler");
+        default:
+            SIM_ASSERT(false && "an intercept without a handler");
     }
 }
 
-/// Decodes the intercepted instruction. False: the bytes there are none any more, because the engine
-/// ran a block that was translated before they changed.
+/// Decodes the intercepted instruction. False: the bytes there are none any more, because the
+/// engine ran a block that was translated before they changed.
 bool Instructions::fetch_intercepted(InterceptCode code) {
     if (code == InterceptCode::syscall || code == InterceptCode::sysenter) return true;
     const auto instruction = core_.fetch_instruction();
@@ -143,10 +168,12 @@ void Instructions::undefined_opcode() {
 /// DEVIATION: RDRAND gives a pseudo-random sequence, each processor its own, so that runs repeat.
 void Instructions::rdrand(const Instruction& in) {
     const std::uint64_t value = core_.next_random();
-    if (in.rex & 8) core_.set_gpr(in.rm(), value);
+    if (in.rex & 8)
+        core_.set_gpr(in.rm(), value);
     else if (in.operand16)
         core_.set_gpr(in.rm(), (core_.gpr(in.rm()) & ~0xffffull) | (value & 0xffff));
-    else core_.set_gpr(in.rm(), value & 0xffffffff);
+    else
+        core_.set_gpr(in.rm(), value & 0xffffffff);
     // SDM 2B RDRAND: CF tells success, the other arithmetic flags are cleared.
     constexpr std::uint64_t kArithmetic = 0x8d5, kCarry = 1;
     core_.set_rflags((core_.rflags() & ~kArithmetic) | kCarry);
@@ -292,8 +319,8 @@ void Instructions::xsetbv() {
     action.kind = ActionKind::xsetbv;
     action.instruction_length = in.length;
     if (core_.exits(action)) return;
-    const std::uint64_t value =
-        (core_.gpr(engine::kRax) & 0xffffffff) | core_.gpr(engine::kRdx) << 32;
+    const std::uint64_t value = (core_.gpr(engine::kRax) & 0xffffffff) | core_.gpr(engine::kRdx)
+                                                                             << 32;
     const CpuidResult supported = core_.native_cpuid(0xd, 0);
     const std::uint64_t valid = supported.eax | std::uint64_t{supported.edx} << 32;
     constexpr std::uint64_t kX87 = 1;
@@ -341,7 +368,7 @@ void Instructions::io(const engine::Intercept& intercept) {
     action.io.address_bits = static_cast<std::uint8_t>(in.address_bits);
     if (action.io.string)  // INS writes through ES, OUTS reads through DS or an override
         action.io.segment = static_cast<std::uint8_t>(
-            action.io.in ? SegmentName::es
+            action.io.in               ? SegmentName::es
             : in.segment_override >= 0 ? static_cast<SegmentName>(in.segment_override)
                                        : SegmentName::ds);
     if (!io_permitted(action.io.port, action.io.size)) return core_.raise(kGP);
@@ -357,8 +384,8 @@ void Instructions::io(const engine::Intercept& intercept) {
     if (action.io.string) return string_io(in, action);
     sim::Duration delay = 0;
     if (action.io.in) {
-        const std::uint64_t value = core_.bus_.read_io(action.io.port, action.io.size,
-                                                       core_.now(), delay) & mask;
+        const std::uint64_t value =
+            core_.bus_.read_io(action.io.port, action.io.size, core_.now(), delay) & mask;
         const std::uint64_t old = core_.gpr(engine::kRax);
         core_.set_gpr(engine::kRax, action.io.size == 4 ? value : (old & ~mask) | value);
     } else {
@@ -372,9 +399,8 @@ void Instructions::io(const engine::Intercept& intercept) {
 
 /// Where INS writes or OUTS reads.
 std::uint64_t Instructions::string_linear(const Instruction& in, const Action& action) const {
-    const std::uint64_t mask = in.address_bits == 64
-                                   ? ~std::uint64_t{0}
-                                   : (std::uint64_t{1} << in.address_bits) - 1;
+    const std::uint64_t mask =
+        in.address_bits == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << in.address_bits) - 1;
     const auto name = static_cast<SegmentName>(action.io.segment);
     std::uint64_t linear = core_.gpr(action.io.in ? engine::kRdi : engine::kRsi) & mask;
     const bool long64 = core_.code_mode().long64;
@@ -385,9 +411,8 @@ std::uint64_t Instructions::string_linear(const Instruction& in, const Action& a
 
 /// One iteration of INS or OUTS; RIP moves on when it was the last.
 void Instructions::string_io(const Instruction& in, const Action& action) {
-    const std::uint64_t mask = in.address_bits == 64
-                                   ? ~std::uint64_t{0}
-                                   : (std::uint64_t{1} << in.address_bits) - 1;
+    const std::uint64_t mask =
+        in.address_bits == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << in.address_bits) - 1;
     const std::uint64_t count = core_.gpr(engine::kRcx) & mask;
     if (action.io.rep && count == 0) return core_.complete_instruction(in.length);
     const unsigned index = action.io.in ? engine::kRdi : engine::kRsi;
@@ -459,16 +484,14 @@ void Instructions::syscall() {  // SDM 2B SYSCALL; APM 3 SYSCALL
 
 void Instructions::sysenter() {  // SDM 2B SYSENTER
     const std::uint64_t cs = core_.native_msr(msr::kSysenterCs);
-    const bool amd_long =
-        core_.model().vendor == Vendor::amd && (core_.efer() & efer::kLMA) != 0;
+    const bool amd_long = core_.model().vendor == Vendor::amd && (core_.efer() & efer::kLMA) != 0;
     if (amd_long) return core_.raise(kUD);  // APM 3 SYSENTER: illegal in long mode
     if (!(core_.cr(0) & cr0::kPE) || (cs & 0xfffc) == 0) return core_.raise(kGP);
     const bool wide = (core_.efer() & efer::kLMA) != 0;
     core_.set_rflags(core_.rflags() & ~(rflags::kVM | rflags::kIF));
     const std::uint64_t rsp = core_.native_msr(msr::kSysenterEsp);
     const std::uint64_t rip = core_.native_msr(msr::kSysenterEip);
-    core_.set_segment(SegmentName::cs,
-                      flat_code(static_cast<std::uint16_t>(cs & 0xfffc), 0, wide));
+    core_.set_segment(SegmentName::cs, flat_code(static_cast<std::uint16_t>(cs & 0xfffc), 0, wide));
     core_.set_segment(SegmentName::ss, flat_data(static_cast<std::uint16_t>((cs & 0xfffc) + 8), 0));
     core_.set_gpr(engine::kRsp, wide ? rsp : rsp & 0xffffffff);
     core_.set_rip(wide ? rip : rip & 0xffffffff);
@@ -478,8 +501,7 @@ void Instructions::sysenter() {  // SDM 2B SYSENTER
 void Instructions::sysexit() {  // SDM 2B SYSEXIT
     const Instruction in = fetch();
     const std::uint64_t cs = core_.native_msr(msr::kSysenterCs);
-    if (core_.model().vendor == Vendor::amd && (core_.efer() & efer::kLMA))
-        return core_.raise(kUD);
+    if (core_.model().vendor == Vendor::amd && (core_.efer() & efer::kLMA)) return core_.raise(kUD);
     if (!(core_.cr(0) & cr0::kPE) || core_.cpl() != 0 || (cs & 0xfffc) == 0)
         return core_.raise(kGP);
     const bool wide = (in.rex & 8) != 0;
@@ -487,8 +509,7 @@ void Instructions::sysexit() {  // SDM 2B SYSEXIT
     const std::uint64_t rip = core_.gpr(engine::kRdx), rsp = core_.gpr(engine::kRcx);
     if (wide && (!is_canonical(rip) || !is_canonical(rsp))) return core_.raise(kGP);
     core_.set_segment(SegmentName::cs, flat_code(selector, 3, wide));
-    core_.set_segment(SegmentName::ss,
-                      flat_data(static_cast<std::uint16_t>(selector + 8), 3));
+    core_.set_segment(SegmentName::ss, flat_data(static_cast<std::uint16_t>(selector + 8), 3));
     core_.set_gpr(engine::kRsp, wide ? rsp : rsp & 0xffffffff);
     core_.set_rip(wide ? rip : rip & 0xffffffff);
     core_.set_interrupt_shadow(false);

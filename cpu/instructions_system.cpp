@@ -30,21 +30,23 @@ void Instructions::control_register(InterceptCode code) {
         std::uint16_t word = 0;
         if (!write) {
             if (core_.exits(action)) return;
-            const std::uint64_t visible = core_.guest_ != nullptr
-                                              ? core_.guest_->visible_cr(0, core_.cr(0))
-                                              : core_.cr(0);
+            const std::uint64_t visible =
+                core_.guest_ != nullptr ? core_.guest_->visible_cr(0, core_.cr(0)) : core_.cr(0);
             word = static_cast<std::uint16_t>(visible);
             if (in.memory) {
-                if (!write_operand(action.linear, reinterpret_cast<std::uint8_t*>(&word), 2)) return;
+                if (!write_operand(action.linear, reinterpret_cast<std::uint8_t*>(&word), 2))
+                    return;
             } else {
-                core_.set_gpr(in.rm(), in.rex & 8        ? visible
+                core_.set_gpr(in.rm(), in.rex & 8     ? visible
                                        : in.operand16 ? (core_.gpr(in.rm()) & ~0xffffull) | word
                                                       : visible & 0xffffffff);
             }
             return core_.complete_instruction(in.length);
         }
-        if (!in.memory) word = static_cast<std::uint16_t>(core_.gpr(in.rm()));
-        else if (!read_operand(in, action.linear, reinterpret_cast<std::uint8_t*>(&word), 2)) return;
+        if (!in.memory)
+            word = static_cast<std::uint16_t>(core_.gpr(in.rm()));
+        else if (!read_operand(in, action.linear, reinterpret_cast<std::uint8_t*>(&word), 2))
+            return;
         action.value = word;
         action.decoded = &in;
         if (core_.exits(action)) return;
@@ -144,8 +146,11 @@ bool Instructions::linear_access(std::uint64_t linear, std::uint8_t* data, std::
     Event fault;
     const bool user = !system && core_.cpl() == 3;
     switch (core_.access_linear(linear, data, size, access, user, fault)) {
-        case Core::LinearAccess::done: return true;
-        case Core::LinearAccess::fault: core_.deliver(fault); return false;
+        case Core::LinearAccess::done:
+            return true;
+        case Core::LinearAccess::fault:
+            core_.deliver(fault);
+            return false;
         case Core::LinearAccess::nested: {
             Action action;
             action.kind = ActionKind::nested_page_fault;
@@ -194,8 +199,10 @@ void Instructions::table_register(InterceptCode code) {
             std::memcpy(&table.base, image.data() + 2, pointer);
             if (pointer == 4 && in.operand16) table.base &= 0xffffff;
             if (!is_canonical(table.base)) return core_.raise(kGP);
-            if (code == InterceptCode::gdtr_write) core_.set_gdtr(table);
-            else core_.set_idtr(table);
+            if (code == InterceptCode::gdtr_write)
+                core_.set_gdtr(table);
+            else
+                core_.set_idtr(table);
             break;
         }
         case InterceptCode::gdtr_read:
@@ -209,20 +216,21 @@ void Instructions::table_register(InterceptCode code) {
         }
         case InterceptCode::ldtr_read:
         case InterceptCode::tr_read: {
-            std::uint16_t selector = core_.segment(code == InterceptCode::ldtr_read
-                                                       ? SegmentName::ldtr
-                                                       : SegmentName::tr).selector;
+            std::uint16_t selector =
+                core_
+                    .segment(code == InterceptCode::ldtr_read ? SegmentName::ldtr : SegmentName::tr)
+                    .selector;
             if (in.memory) {
                 if (!write_operand(action.linear, reinterpret_cast<std::uint8_t*>(&selector), 2))
                     return;
             } else {
-                core_.set_gpr(in.rm(), in.operand16
-                                           ? (core_.gpr(in.rm()) & ~0xffffull) | selector
-                                           : selector);
+                core_.set_gpr(in.rm(), in.operand16 ? (core_.gpr(in.rm()) & ~0xffffull) | selector
+                                                    : selector);
             }
             break;
         }
-        default: return load_system_segment(in, code == InterceptCode::tr_write);
+        default:
+            return load_system_segment(in, code == InterceptCode::tr_write);
     }
     core_.complete_instruction(in.length);
 }
@@ -230,7 +238,8 @@ void Instructions::table_register(InterceptCode code) {
 /// LLDT and LTR (SDM 2A).
 void Instructions::load_system_segment(const Instruction& in, bool task) {
     std::uint16_t selector = 0;
-    if (!in.memory) selector = static_cast<std::uint16_t>(core_.gpr(in.rm()));
+    if (!in.memory)
+        selector = static_cast<std::uint16_t>(core_.gpr(in.rm()));
     else if (!read_operand(in, operand_linear(in), reinterpret_cast<std::uint8_t*>(&selector), 2))
         return;
     const SegmentName name = task ? SegmentName::tr : SegmentName::ldtr;
@@ -253,8 +262,8 @@ void Instructions::load_system_segment(const Instruction& in, bool task) {
                        true))
         return;
     const Descriptor descriptor(raw[0]);
-    const bool right_type = task ? descriptor.type() == 9 || (!wide && descriptor.type() == 1)
-                                 : descriptor.type() == 2;
+    const bool right_type =
+        task ? descriptor.type() == 9 || (!wide && descriptor.type() == 1) : descriptor.type() == 2;
     if (!descriptor.is_system() || !right_type) return core_.raise(kGP, error);
     if (!descriptor.present()) return core_.raise(kNP, error);
     Segment segment = descriptor.load(selector);

@@ -8,7 +8,7 @@ namespace {
 constexpr std::uint64_t kFeatureControlLock = 1u << 0, kFeatureControlVmx = 1u << 2;
 constexpr std::uint64_t kFeatureControlValid = kFeatureControlLock | 1u << 1 | kFeatureControlVmx;
 constexpr std::uint64_t kMtrrCapValue = 10 | 1u << 8 | 1u << 10;  // ten variable, fixed, WC
-constexpr std::uint64_t kDebugCtlValid = 1u << 0 | 1u << 1;  // LBR, BTF
+constexpr std::uint64_t kDebugCtlValid = 1u << 0 | 1u << 1;       // LBR, BTF
 constexpr std::uint64_t kVmCrLock = 1u << 3, kVmCrSvmDisable = 1u << 4;
 
 // PerfEvtSel0 to 3, PerfCtr0 to 3: on every AMD64 processor (APM 2 13.2.1).
@@ -49,24 +49,46 @@ bool MsrFile::read(std::uint32_t number, std::uint64_t& value) const noexcept {
     }
     const bool intel = model_.vendor == Vendor::intel;
     switch (number) {
-        case msr::kBiosUpdateSignature: value = 0; return true;
-        case msr::kMtrrCap: value = kMtrrCapValue; return true;
-        case msr::kMtrrDefType: value = mtrr_def_type_; return true;
-        case msr::kMcgCap: value = 0; return true;  // no banks (SDM 3B 16.3.1.1)
-        case msr::kMcgStatus: value = mcg_status_; return true;
-        case msr::kDebugCtl: value = debugctl_; return true;
-        default: break;
+        case msr::kBiosUpdateSignature:
+            value = 0;
+            return true;
+        case msr::kMtrrCap:
+            value = kMtrrCapValue;
+            return true;
+        case msr::kMtrrDefType:
+            value = mtrr_def_type_;
+            return true;
+        case msr::kMcgCap:
+            value = 0;
+            return true;  // no banks (SDM 3B 16.3.1.1)
+        case msr::kMcgStatus:
+            value = mcg_status_;
+            return true;
+        case msr::kDebugCtl:
+            value = debugctl_;
+            return true;
+        default:
+            break;
     }
     if (intel) {
         switch (number) {
-            case msr::kFeatureControl: value = feature_control_; return virtualization_;
-            case msr::kMiscEnable: value = misc_enable_; return true;
-            case msr::kPlatformInfo: value = 0; return true;
-            case msr::kSpecCtrl: value = spec_ctrl_; return has_ibrs();
+            case msr::kFeatureControl:
+                value = feature_control_;
+                return virtualization_;
+            case msr::kMiscEnable:
+                value = misc_enable_;
+                return true;
+            case msr::kPlatformInfo:
+                value = 0;
+                return true;
+            case msr::kSpecCtrl:
+                value = spec_ctrl_;
+                return has_ibrs();
             case msr::kArchCapabilities:
                 value = kArchCapabilitiesValue;
                 return (model_.features_7_edx & 1u << 29) != 0;
-            default: break;
+            default:
+                break;
         }
         if (virtualization_ && number >= msr::kVmxBasic && number <= msr::kVmxLast)
             return vmx::capability_msr(number, value);
@@ -77,13 +99,26 @@ bool MsrFile::read(std::uint32_t number, std::uint64_t& value) const noexcept {
         return true;
     }
     switch (number) {
-        case msr::kAmdHwcr: value = hwcr_; return true;
-        case msr::kAmdSysCfg: value = syscfg_; return true;
-        case msr::kAmdNbCfg: value = nb_cfg_; return true;
-        case msr::kAmdDeCfg: value = de_cfg_; return true;
-        case msr::kAmdVmCr: value = vm_cr_; return virtualization_;
-        case msr::kAmdVmHsavePa: value = vm_hsave_pa_; return virtualization_;
-        default: return false;
+        case msr::kAmdHwcr:
+            value = hwcr_;
+            return true;
+        case msr::kAmdSysCfg:
+            value = syscfg_;
+            return true;
+        case msr::kAmdNbCfg:
+            value = nb_cfg_;
+            return true;
+        case msr::kAmdDeCfg:
+            value = de_cfg_;
+            return true;
+        case msr::kAmdVmCr:
+            value = vm_cr_;
+            return virtualization_;
+        case msr::kAmdVmHsavePa:
+            value = vm_hsave_pa_;
+            return virtualization_;
+        default:
+            return false;
     }
 }
 
@@ -116,10 +151,18 @@ bool MsrFile::write_amd(std::uint32_t number, std::uint64_t value) noexcept {
         return true;
     }
     switch (number) {
-        case msr::kAmdHwcr: hwcr_ = value; return true;
-        case msr::kAmdSysCfg: syscfg_ = value; return true;
-        case msr::kAmdNbCfg: nb_cfg_ = value; return true;
-        case msr::kAmdDeCfg: de_cfg_ = value; return true;
+        case msr::kAmdHwcr:
+            hwcr_ = value;
+            return true;
+        case msr::kAmdSysCfg:
+            syscfg_ = value;
+            return true;
+        case msr::kAmdNbCfg:
+            nb_cfg_ = value;
+            return true;
+        case msr::kAmdDeCfg:
+            de_cfg_ = value;
+            return true;
         case msr::kAmdVmCr: {  // APM 2 15.30.1: bits above 4 are reserved
             if (!virtualization_ || (value & ~std::uint64_t{0x1f}) != 0) return false;
             // While LOCK is 1, LOCK and SVMDIS ignore writes.
@@ -134,7 +177,8 @@ bool MsrFile::write_amd(std::uint32_t number, std::uint64_t value) noexcept {
                 return false;
             vm_hsave_pa_ = value;
             return true;
-        default: return false;
+        default:
+            return false;
     }
 }
 
@@ -143,19 +187,21 @@ bool MsrFile::write(std::uint32_t number, std::uint64_t value) noexcept {
         (number >= msr::kMtrrPhysBase0 && number <= msr::kMtrrPhysMask9))
         return write_mtrr(number, value);
     switch (number) {
-        case msr::kBiosUpdateSignature: return true;
+        case msr::kBiosUpdateSignature:
+            return true;
         case msr::kMcgStatus:
             if (value != 0) return false;
             mcg_status_ = 0;
             return true;
         case msr::kDebugCtl:
-            // DEVIATION: IA32_DEBUGCTL keeps LBR and BTF on Intel and nothing on AMD; neither records
-            // branches nor traps them.
+            // DEVIATION: IA32_DEBUGCTL keeps LBR and BTF on Intel and nothing on AMD; neither
+            // records branches nor traps them.
             if ((value & ~kDebugCtlValid) != 0 || (model_.vendor == Vendor::amd && value != 0))
                 return false;
             debugctl_ = value;
             return true;
-        default: break;
+        default:
+            break;
     }
     if (model_.vendor == Vendor::amd) return write_amd(number, value);
     switch (number) {
@@ -165,13 +211,17 @@ bool MsrFile::write(std::uint32_t number, std::uint64_t value) noexcept {
                 return false;
             feature_control_ = value;
             return true;
-        case msr::kMiscEnable: misc_enable_ = value; return true;
+        case msr::kMiscEnable:
+            misc_enable_ = value;
+            return true;
         case msr::kSpecCtrl:  // IBRS, STIBP, SSBD
             if (!has_ibrs() || (value & ~std::uint64_t{7}) != 0) return false;
             spec_ctrl_ = value;
             return true;
-        case msr::kPredCmd: return has_ibrs() && (value & ~std::uint64_t{1}) == 0;
-        default: return false;
+        case msr::kPredCmd:
+            return has_ibrs() && (value & ~std::uint64_t{1}) == 0;
+        default:
+            return false;
     }
 }
 

@@ -10,18 +10,19 @@ namespace hvsim::cpu {
 
 /// MSR numbers (SDM 4 table 2-2; APM 2 appendix A).
 namespace msr {
-inline constexpr std::uint32_t kTsc = 0x10, kApicBase = 0x1b, kFeatureControl = 0x3a, kSpecCtrl = 0x48, kPredCmd = 0x49,
-                               kTscAdjust = 0x3b, kBiosUpdateSignature = 0x8b, kMtrrCap = 0xfe, kArchCapabilities = 0x10a,
-                               kSysenterCs = 0x174, kSysenterEsp = 0x175, kSysenterEip = 0x176,
-                               kMcgCap = 0x179, kMcgStatus = 0x17a, kMiscEnable = 0x1a0,
-                               kDebugCtl = 0x1d9, kMtrrPhysBase0 = 0x200, kMtrrPhysMask9 = 0x213,
-                               kMtrrFix64K = 0x250, kMtrrFix16K8 = 0x258, kMtrrFix16KA = 0x259,
-                               kMtrrFix4K0 = 0x268, kMtrrFix4K7 = 0x26f, kPat = 0x277,
-                               kMtrrDefType = 0x2ff, kTscDeadline = 0x6e0, kPlatformInfo = 0xce,
-                               kVmxBasic = 0x480, kVmxLast = 0x491, kX2ApicFirst = 0x800,
-                               kX2ApicLast = 0x8ff, kEfer = 0xc0000080, kStar = 0xc0000081,
-                               kLstar = 0xc0000082, kCstar = 0xc0000083, kFmask = 0xc0000084,
-                               kFsBase = 0xc0000100, kGsBase = 0xc0000101,
+inline constexpr std::uint32_t kTsc = 0x10, kApicBase = 0x1b, kFeatureControl = 0x3a,
+                               kSpecCtrl = 0x48, kPredCmd = 0x49, kTscAdjust = 0x3b,
+                               kBiosUpdateSignature = 0x8b, kMtrrCap = 0xfe,
+                               kArchCapabilities = 0x10a, kSysenterCs = 0x174, kSysenterEsp = 0x175,
+                               kSysenterEip = 0x176, kMcgCap = 0x179, kMcgStatus = 0x17a,
+                               kMiscEnable = 0x1a0, kDebugCtl = 0x1d9, kMtrrPhysBase0 = 0x200,
+                               kMtrrPhysMask9 = 0x213, kMtrrFix64K = 0x250, kMtrrFix16K8 = 0x258,
+                               kMtrrFix16KA = 0x259, kMtrrFix4K0 = 0x268, kMtrrFix4K7 = 0x26f,
+                               kPat = 0x277, kMtrrDefType = 0x2ff, kTscDeadline = 0x6e0,
+                               kPlatformInfo = 0xce, kVmxBasic = 0x480, kVmxLast = 0x491,
+                               kX2ApicFirst = 0x800, kX2ApicLast = 0x8ff, kEfer = 0xc0000080,
+                               kStar = 0xc0000081, kLstar = 0xc0000082, kCstar = 0xc0000083,
+                               kFmask = 0xc0000084, kFsBase = 0xc0000100, kGsBase = 0xc0000101,
                                kKernelGsBase = 0xc0000102, kTscAux = 0xc0000103,
                                kAmdSysCfg = 0xc0010010, kAmdHwcr = 0xc0010015,
                                kAmdNbCfg = 0xc001001f, kAmdDeCfg = 0xc0011029,
@@ -43,7 +44,8 @@ bool is_valid_pat(std::uint64_t value) noexcept;
 
 class MsrFile {
   public:
-    MsrFile(const Model& model, bool virtualization) : model_(model), virtualization_(virtualization) {}
+    MsrFile(const Model& model, bool virtualization)
+        : model_(model), virtualization_(virtualization) {}
 
     /// False: not such an MSR, or access refused: #GP(0).
     bool read(std::uint32_t msr, std::uint64_t& value) const noexcept;

@@ -11,7 +11,7 @@ namespace hvsim::cpu {
 namespace {
 
 constexpr std::array<std::uint32_t, 11> kNativeMsrs{
-    msr::kStar,       msr::kLstar,       msr::kCstar,       msr::kFmask,
+    msr::kStar,       msr::kLstar,       msr::kCstar,        msr::kFmask,
     msr::kFsBase,     msr::kGsBase,      msr::kKernelGsBase, msr::kTscAux,
     msr::kSysenterCs, msr::kSysenterEsp, msr::kSysenterEip};
 
@@ -25,8 +25,13 @@ std::size_t msr_index(std::uint32_t number) {
 
 NativeCore::NativeCore(sim::Ram& ram, Bus& bus, const sim::TimingProfile& timing,
                        sim::Recorder& recorder, const NativeCoreConfig& config)
-    : ram_(ram), bus_(bus), timing_(timing), recorder_(recorder), config_(config),
-      subject_(config.subject), pat_(kPatReset) {
+    : ram_(ram),
+      bus_(bus),
+      timing_(timing),
+      recorder_(recorder),
+      config_(config),
+      subject_(config.subject),
+      pat_(kPatReset) {
     // The software is 64-bit code with flat segments and interrupts on.
     cr_[0] = cr0::kPE | cr0::kPG | cr0::kNE | cr0::kET | cr0::kWP;
     cr_[4] = cr4::kPAE | (config.intel ? cr4::kVMXE : 0);
@@ -43,12 +48,16 @@ NativeCore::NativeCore(sim::Ram& ram, Bus& bus, const sim::TimingProfile& timing
 
 NativeCore::~NativeCore() = default;
 
-std::uint64_t NativeCore::native_msr(std::uint32_t number) const { return msrs_[msr_index(number)]; }
+std::uint64_t NativeCore::native_msr(std::uint32_t number) const {
+    return msrs_[msr_index(number)];
+}
 void NativeCore::set_native_msr(std::uint32_t number, std::uint64_t value) {
     msrs_[msr_index(number)] = value;
 }
 
-std::uint64_t NativeCore::host_tsc() { return sim::ticks_at(now_, timing_.clock_tsc_hz); }
+std::uint64_t NativeCore::host_tsc() {
+    return sim::ticks_at(now_, timing_.clock_tsc_hz);
+}
 
 void NativeCore::shorten_deadline(sim::Time deadline) noexcept {
     deadline_ = std::min(deadline_, deadline);
@@ -165,7 +174,8 @@ CoreStop NativeCore::run(sim::Time now, sim::Time deadline) {
         now_ += step.cost;
         Action action;
         switch (step.end) {
-            case NativeStep::End::more: break;
+            case NativeStep::End::more:
+                break;
             case NativeStep::End::idle:
                 action.kind = ActionKind::hlt;
                 action.instruction_length = 1;
@@ -193,8 +203,7 @@ bool NativeCore::read_memory(std::uint64_t gpa, std::span<std::uint8_t> out) {
     while (!out.empty()) {
         const std::size_t part = std::min<std::size_t>(out.size(), 4096 - (gpa & 0xfff));
         std::uint64_t system = 0;
-        if (!translate(gpa, mmu::Access::read, system) ||
-            !ram_.read_bytes(system, out.first(part)))
+        if (!translate(gpa, mmu::Access::read, system) || !ram_.read_bytes(system, out.first(part)))
             return false;
         gpa += part;
         out = out.subspan(part);

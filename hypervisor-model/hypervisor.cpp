@@ -18,11 +18,10 @@ Hypervisor::Hypervisor(const HypervisorConfig& config, const HypervisorServices&
     };
     if (config.reserved_pages < kMinimumReservedPages || end < first ||
         std::none_of(pieces.begin(), pieces.end(), holds_own))
-        throw sim::ConfigError(
-            fmt::format("the hypervisor's own memory (page {} and {} more) must be at least {} "
-                        "pages inside the system's {} MiB",
-                        first, config.reserved_pages, kMinimumReservedPages,
-                        services.ram.size() >> 20));
+        throw sim::ConfigError(fmt::format(
+            "the hypervisor's own memory (page {} and {} more) must be at least {} "
+            "pages inside the system's {} MiB",
+            first, config.reserved_pages, kMinimumReservedPages, services.ram.size() >> 20));
     if (config.max_vps == 0 || config.max_vps > 2048)
         throw sim::ConfigError("a partition has 1 to 2048 virtual processors");
 

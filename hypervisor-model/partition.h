@@ -37,7 +37,7 @@ struct PartitionFeatures {
     bool tsc_page_valid = true;  ///< false: sequence 0, guests read the counter MSR
     bool x2apic = true;
     bool eoi_assist = true;  ///< offer "no EOI required" in the VP assist page
-    bool nested = false;  ///< VMX or SVM visible to the guest
+    bool nested = false;     ///< VMX or SVM visible to the guest
 };
 
 /// What a guest left in the crash MSRs when it set the notify bit.

@@ -272,8 +272,10 @@ MsrResult VirtualProcessor::read_msr(std::uint32_t index, sim::Time now) {
     } else {
         result = unknown_msr(*this, index, false);
     }
-    if (result.gp) ++counters_.msr_faults;
-    else count_apic_access(index);
+    if (result.gp)
+        ++counters_.msr_faults;
+    else
+        count_apic_access(index);
     hypervisor_.recorder().record(sim::EventKind::kMsrIntercept, now, subject(), index,
                                   result.value, 0);
     return result;
@@ -296,8 +298,10 @@ MsrResult VirtualProcessor::write_msr(std::uint32_t index, std::uint64_t value, 
     } else {
         result = unknown_msr(*this, index, true);
     }
-    if (result.gp) ++counters_.msr_faults;
-    else count_apic_access(index);
+    if (result.gp)
+        ++counters_.msr_faults;
+    else
+        count_apic_access(index);
     return result;
 }
 

@@ -35,8 +35,8 @@ struct SecondStage {
     std::uint8_t maxphyaddr = 46;  ///< physical-address width of the processor, 32 to 52
     bool pages_1g = true;          ///< 1 GiB leaves are supported
     // EPT only:
-    bool execute_only = true;         ///< IA32_VMX_EPT_VPID_CAP bit 0
-    bool mode_based_execute = false;  ///< secondary processor-based control 22
+    bool execute_only = true;            ///< IA32_VMX_EPT_VPID_CAP bit 0
+    bool mode_based_execute = false;     ///< secondary processor-based control 22
     PageModificationLog* log = nullptr;  ///< not owned; nullptr = no logging
     // NPT only:
     NptMode npt_mode = NptMode::level4;

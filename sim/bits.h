@@ -14,7 +14,9 @@ struct Bits {
     static constexpr unsigned kWidth = High - Low + 1;
     static constexpr std::uint64_t kMask = (~std::uint64_t{0} >> (64 - kWidth)) << Low;
 
-    static constexpr std::uint64_t get(std::uint64_t word) noexcept { return (word & kMask) >> Low; }
+    static constexpr std::uint64_t get(std::uint64_t word) noexcept {
+        return (word & kMask) >> Low;
+    }
     static constexpr bool test(std::uint64_t word) noexcept { return (word & kMask) != 0; }
     template <std::unsigned_integral T>
     [[nodiscard]] static constexpr T set(T word, std::uint64_t value) noexcept {
@@ -22,6 +24,8 @@ struct Bits {
     }
 };
 
-constexpr bool bit(std::uint64_t word, unsigned n) noexcept { return (word >> n & 1) != 0; }
+constexpr bool bit(std::uint64_t word, unsigned n) noexcept {
+    return (word >> n & 1) != 0;
+}
 
 }  // namespace hvsim::sim

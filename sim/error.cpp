@@ -22,8 +22,8 @@ ConfigError::ConfigError(SourceLocation where, const std::string& problem, std::
 
 void assertion_failed(const char* expression, const char* file, int line) {
     const char* name = std::strrchr(file, '/');
-    throw ModelError(
-        fmt::format("model invariant broken: {} ({}:{})", expression, name ? name + 1 : file, line));
+    throw ModelError(fmt::format("model invariant broken: {} ({}:{})", expression,
+                                 name ? name + 1 : file, line));
 }
 
 }  // namespace hvsim::sim

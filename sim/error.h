@@ -42,6 +42,6 @@ class ModelError : public std::logic_error {
 
 /// Always on, also in release builds. Throws ModelError: the composition root reports virtual time,
 /// unit and the last events.
-#define SIM_ASSERT(expression) \
+#define SIM_ASSERT(expression)           \
     ((expression) ? static_cast<void>(0) \
                   : ::hvsim::sim::assertion_failed(#expression, __FILE__, __LINE__))

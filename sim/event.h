@@ -14,41 +14,41 @@ inline constexpr std::uint16_t kNoUnit = 0xffff;  ///< "no processor/partition" 
 // kind, name, level, four argument names ("" = unused). Levels: event = kept by default and part of
 // the digest; walk = kept with --trace-level=walk only and never part of the digest, because their
 // number depends on the engine's caches.
-#define HVSIM_EVENTS(X)                                                                       \
-    X(VmEntry, "vm_entry", event, "interruption_info", "error_code", "rip", "")               \
-    X(VmExit, "vm_exit", event, "reason", "qualification", "rip", "guest_physical")           \
-    X(VmEntryFailed, "vm_entry_failed", event, "rule", "field", "value", "")                  \
-    X(SvmRefused, "svm_refused", event, "opcode", "vector", "reason", "value")                \
-    X(VmxInstructionFailed, "vmx_instruction_failed", event, "opcode", "error", "rip", "")    \
-    X(VmxAbort, "vmx_abort", event, "indicator", "reason", "", "")                            \
-    X(Exception, "exception", event, "vector", "error_code", "rip", "address")                \
-    X(Hypercall, "hypercall", event, "code", "control", "status", "reps_done")                \
-    X(SynicMessage, "synic_message", event, "sint", "type", "sender", "payload_size")         \
-    X(SynicEvent, "synic_event", event, "sint", "flag", "connection", "")                     \
-    X(SynicTimer, "synic_timer", event, "timer", "expiration", "delivered_vector", "")        \
-    X(Interrupt, "interrupt", event, "vector", "source", "", "")                              \
-    X(InterruptAccepted, "interrupt_accepted", event, "vector", "cause", "", "")              \
-    X(Ipi, "ipi", event, "vector", "mode", "destination", "")                                 \
-    X(MsrIntercept, "msr_intercept", event, "msr", "value", "is_write", "")                   \
-    X(IoIntercept, "io_intercept", event, "port", "value", "size", "is_write")                \
-    X(VmbusMessage, "vmbus_message", event, "type", "relid", "to_guest", "size")              \
-    X(VmbusPacket, "vmbus_packet", event, "relid", "transaction", "bytes", "to_guest")        \
-    X(VmbusSignal, "vmbus_signal", event, "relid", "to_guest", "", "")                        \
-    X(ScsiRequest, "scsi_request", event, "transaction", "operation", "lba", "bytes")         \
+#define HVSIM_EVENTS(X)                                                                          \
+    X(VmEntry, "vm_entry", event, "interruption_info", "error_code", "rip", "")                  \
+    X(VmExit, "vm_exit", event, "reason", "qualification", "rip", "guest_physical")              \
+    X(VmEntryFailed, "vm_entry_failed", event, "rule", "field", "value", "")                     \
+    X(SvmRefused, "svm_refused", event, "opcode", "vector", "reason", "value")                   \
+    X(VmxInstructionFailed, "vmx_instruction_failed", event, "opcode", "error", "rip", "")       \
+    X(VmxAbort, "vmx_abort", event, "indicator", "reason", "", "")                               \
+    X(Exception, "exception", event, "vector", "error_code", "rip", "address")                   \
+    X(Hypercall, "hypercall", event, "code", "control", "status", "reps_done")                   \
+    X(SynicMessage, "synic_message", event, "sint", "type", "sender", "payload_size")            \
+    X(SynicEvent, "synic_event", event, "sint", "flag", "connection", "")                        \
+    X(SynicTimer, "synic_timer", event, "timer", "expiration", "delivered_vector", "")           \
+    X(Interrupt, "interrupt", event, "vector", "source", "", "")                                 \
+    X(InterruptAccepted, "interrupt_accepted", event, "vector", "cause", "", "")                 \
+    X(Ipi, "ipi", event, "vector", "mode", "destination", "")                                    \
+    X(MsrIntercept, "msr_intercept", event, "msr", "value", "is_write", "")                      \
+    X(IoIntercept, "io_intercept", event, "port", "value", "size", "is_write")                   \
+    X(VmbusMessage, "vmbus_message", event, "type", "relid", "to_guest", "size")                 \
+    X(VmbusPacket, "vmbus_packet", event, "relid", "transaction", "bytes", "to_guest")           \
+    X(VmbusSignal, "vmbus_signal", event, "relid", "to_guest", "", "")                           \
+    X(ScsiRequest, "scsi_request", event, "transaction", "operation", "lba", "bytes")            \
     X(ScsiComplete, "scsi_complete", event, "transaction", "srb_status", "scsi_status", "bytes") \
-    X(DiskRequest, "disk_request", event, "command_id", "opcode", "lba", "blocks")            \
-    X(DiskComplete, "disk_complete", event, "command_id", "status", "latency_ps", "")         \
-    X(DmaFault, "dma_fault", event, "source_id", "address", "reason", "is_write")             \
-    X(InterruptRemapFault, "interrupt_remap_fault", event, "source_id", "index", "reason", "") \
-    X(IommuInvalidate, "iommu_invalidate", event, "descriptor_low", "descriptor_high", "", "") \
-    X(IommuFault, "iommu_fault", event, "source_id", "address", "reason", "request")          \
-    X(PartitionState, "partition_state", event, "state", "", "", "")                          \
-    X(VpRun, "vp_run", event, "state", "reason", "time_ps", "")                               \
-    X(Console, "console", event, "byte", "", "", "")                                          \
-    X(ConsoleInput, "console_input", event, "byte", "", "", "")                               \
-    X(PowerState, "power_state", event, "state", "vm", "", "")                                \
-    X(GuestCrash, "guest_crash", event, "p0", "p1", "p2", "p3")                               \
-    X(TlbFill, "tlb_fill", walk, "linear", "guest_physical", "system_physical", "access")     \
+    X(DiskRequest, "disk_request", event, "command_id", "opcode", "lba", "blocks")               \
+    X(DiskComplete, "disk_complete", event, "command_id", "status", "latency_ps", "")            \
+    X(DmaFault, "dma_fault", event, "source_id", "address", "reason", "is_write")                \
+    X(InterruptRemapFault, "interrupt_remap_fault", event, "source_id", "index", "reason", "")   \
+    X(IommuInvalidate, "iommu_invalidate", event, "descriptor_low", "descriptor_high", "", "")   \
+    X(IommuFault, "iommu_fault", event, "source_id", "address", "reason", "request")             \
+    X(PartitionState, "partition_state", event, "state", "", "", "")                             \
+    X(VpRun, "vp_run", event, "state", "reason", "time_ps", "")                                  \
+    X(Console, "console", event, "byte", "", "", "")                                             \
+    X(ConsoleInput, "console_input", event, "byte", "", "", "")                                  \
+    X(PowerState, "power_state", event, "state", "vm", "", "")                                   \
+    X(GuestCrash, "guest_crash", event, "p0", "p1", "p2", "p3")                                  \
+    X(TlbFill, "tlb_fill", walk, "linear", "guest_physical", "system_physical", "access")        \
     X(IotlbMiss, "iotlb_miss", walk, "source_id", "address", "", "")
 
 enum class EventKind : std::uint8_t {

@@ -11,7 +11,9 @@ namespace hvsim::sim {
 
 inline constexpr std::uint64_t kPageSize = 4096;
 inline constexpr unsigned kPageShift = 12;
-constexpr std::uint64_t page_of(std::uint64_t address) noexcept { return address >> kPageShift; }
+constexpr std::uint64_t page_of(std::uint64_t address) noexcept {
+    return address >> kPageShift;
+}
 constexpr std::uint64_t page_base(std::uint64_t address) noexcept {
     return address & ~(kPageSize - 1);
 }
@@ -31,9 +33,9 @@ struct RamPiece {
 };
 
 /// System physical memory from 0, little endian, zero at start; pages never touched take no host
-/// memory. What does not fit below the device hole goes on at 4 GiB. All accesses are bounds-checked
-/// values: an access that is not wholly inside memory returns false (writes) or leaves the output
-/// untouched and returns false (reads).
+/// memory. What does not fit below the device hole goes on at 4 GiB. All accesses are
+/// bounds-checked values: an access that is not wholly inside memory returns false (writes) or
+/// leaves the output untouched and returns false (reads).
 class Ram {
   public:
     static constexpr std::uint64_t kHighBase = std::uint64_t{1} << 32;

@@ -23,7 +23,9 @@ Digest::Digest() : state_(std::make_unique<State>()) {
     XXH3_128bits_reset(state_->hash);
 }
 
-Digest::~Digest() { XXH3_freeState(state_->hash); }
+Digest::~Digest() {
+    XXH3_freeState(state_->hash);
+}
 
 void Digest::flush() const {
     static_assert(std::endian::native == std::endian::little);
@@ -60,8 +62,8 @@ std::string Digest::hex() const {
     return fmt::format("{:016x}{:016x}", value.high64, value.low64);
 }
 
-void Recorder::record(EventKind kind, Time time, Subject subject, std::uint64_t a,
-                      std::uint64_t b, std::uint64_t c, std::uint64_t d) {
+void Recorder::record(EventKind kind, Time time, Subject subject, std::uint64_t a, std::uint64_t b,
+                      std::uint64_t c, std::uint64_t d) {
     const EventLevel level = describe(kind).level;
     counts_[static_cast<std::size_t>(kind)]++;
     Event& event = ring_[recorded_ % kKept];

@@ -54,8 +54,7 @@ void load_state(cpu::Core& core, const firmware::StartState& state) {
 
 /// The virtualization extension of the processor's vendor.
 std::unique_ptr<cpu::Virtualization> make_extension(cpu::Core& core) {
-    if (core.model().vendor == cpu::Vendor::amd)
-        return std::make_unique<cpu::svm::Operation>(core);
+    if (core.model().vendor == cpu::Vendor::amd) return std::make_unique<cpu::svm::Operation>(core);
     return std::make_unique<cpu::vmx::Operation>(core);
 }
 

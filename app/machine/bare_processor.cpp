@@ -19,8 +19,10 @@ sim::Time BareProcessor::wake_time() const {
 void BareProcessor::notice(sim::Time at) {
     notice_ = std::min(notice_, at);
     if (running_) {
-        if (apic_.has_init_pending()) core_.request_stop();
-        else core_.poll_soon();
+        if (apic_.has_init_pending())
+            core_.request_stop();
+        else
+            core_.poll_soon();
     }
 }
 
@@ -31,8 +33,7 @@ void BareProcessor::shorten(sim::Time until) {
 
 bool BareProcessor::stuck() const {
     if (apic_.waits_for_sipi()) return true;
-    return core_.activity() != cpu::ActivityState::active &&
-           !(core_.rflags() & cpu::rflags::kIF);
+    return core_.activity() != cpu::ActivityState::active && !(core_.rflags() & cpu::rflags::kIF);
 }
 
 bool BareProcessor::take_signals() {

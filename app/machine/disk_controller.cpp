@@ -35,19 +35,19 @@ DiskController::DiskController(Board& board)
         }
     for (std::size_t i = 0; i < scenario.events.size(); ++i) {
         const EventConfig& event = scenario.events[i];
-        event_namespaces_.push_back(event.action == EventAction::add_disk && !event.image.empty()
-                                        ? open(fmt::format("event[{}].image", i), event.image,
-                                               event.format, event.writable)
-                                        : 0);
+        event_namespaces_.push_back(
+            event.action == EventAction::add_disk && !event.image.empty()
+                ? open(fmt::format("event[{}].image", i), event.image, event.format, event.writable)
+                : 0);
     }
     if (images_.empty())  // a controller has at least one namespace
         images_.push_back(std::make_unique<devices::DiskImage>(1 << 20, 512));
     std::vector<devices::DiskImage*> pointers;
     for (const auto& image : images_) pointers.push_back(image.get());
-    controller_ = std::make_unique<devices::nvme::NvmeController>(
-        controller_config(scenario), pointers, dma_, &board.recorder);
-    target_ = std::make_unique<devices::tlm_shell::RegisterTarget>(
-        "nvme", *controller_, board.time, scenario.timing.device_mmio);
+    controller_ = std::make_unique<devices::nvme::NvmeController>(controller_config(scenario),
+                                                                  pointers, dma_, &board.recorder);
+    target_ = std::make_unique<devices::tlm_shell::RegisterTarget>("nvme", *controller_, board.time,
+                                                                   scenario.timing.device_mmio);
     board.memory_bus.map({"nvme", kNvmeAddress, kNvmeSize}, target_->socket);
     board.dispatcher.add(*controller_);
     if (board.iommu_shell)
@@ -61,8 +61,8 @@ std::uint32_t DiskController::open(const std::string& key, const std::filesystem
                                    DiskFormat format, DiskAccess access) {
     devices::ImageConfig config;
     config.path = path;
-    config.format = format == DiskFormat::vhd ? devices::ImageFormat::fixed_vhd
-                                              : devices::ImageFormat::raw;
+    config.format =
+        format == DiskFormat::vhd ? devices::ImageFormat::fixed_vhd : devices::ImageFormat::raw;
     config.mode = access == DiskAccess::in_place ? devices::ImageMode::in_place
                                                  : devices::ImageMode::copy_on_write;
     try {

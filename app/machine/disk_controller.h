@@ -37,7 +37,9 @@ class DiskController {
     /// Namespace of disk `disk` of machine `vm`.
     std::uint32_t namespace_of(std::size_t vm, std::size_t disk) const;
     /// Namespace of the image that event `event` adds.
-    std::uint32_t namespace_of_event(std::size_t event) const { return event_namespaces_.at(event); }
+    std::uint32_t namespace_of_event(std::size_t event) const {
+        return event_namespaces_.at(event);
+    }
     devices::nvme::NvmeController& controller() noexcept { return *controller_; }
     void collect(sim::StatisticsSink& sink) const;
 

@@ -13,8 +13,7 @@ constexpr sim::Duration kLongestRun = sim::kMillisecond;
 }  // namespace
 
 struct Dispatcher::Thread {
-    explicit Thread(Processor& p)
-        : processor(p), event(sc_core::sc_gen_unique_name("start")) {}
+    explicit Thread(Processor& p) : processor(p), event(sc_core::sc_gen_unique_name("start")) {}
     Processor& processor;
     sc_core::sc_event event;
     sim::Time until = 0;
@@ -46,7 +45,9 @@ void Dispatcher::add(Processor& processor) {
         sc_core::sc_gen_unique_name("processor"));
 }
 
-void Dispatcher::add(sim::Clocked& device) { devices_.push_back(&device); }
+void Dispatcher::add(sim::Clocked& device) {
+    devices_.push_back(&device);
+}
 
 sim::Time Dispatcher::next_device_deadline() const {
     sim::Time deadline = sim::kNever;

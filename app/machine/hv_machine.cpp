@@ -30,8 +30,8 @@ hv::PartitionFeatures guest_features(const HypervisorConfig& config) {
     set(features.features, bits::kDirectTimers, config.direct_timers);
     set(features.features, bits::kFrequencyMsrs, config.frequency_msrs);
     const auto privilege = [&](hv::Privilege bit, bool on) {
-        features.privileges = on ? features.privileges | hv::mask_of(bit)
-                                 : features.privileges & ~hv::mask_of(bit);
+        features.privileges =
+            on ? features.privileges | hv::mask_of(bit) : features.privileges & ~hv::mask_of(bit);
     };
     privilege(hv::Privilege::access_frequencies, config.frequency_msrs);
     privilege(hv::Privilege::access_tsc_invariant, config.invariant_tsc);
@@ -105,8 +105,7 @@ HvMachine::HvMachine(Board& board) : board_(board) {
         processors_.push_back(std::make_unique<HvProcessor>(*lp));
         board.dispatcher.add(*processors_.back());
     }
-    const std::uint64_t end =
-        host_->hypervisor().config().first_reserved_page << sim::kPageShift;
+    const std::uint64_t end = host_->hypervisor().config().first_reserved_page << sim::kPageShift;
     std::vector<sim::RamPiece> heap = board.ram.pieces();
     heap.front() = {kRootHeap, end - kRootHeap};
     root_memory_ = std::make_unique<hv::stack::RootMemory>(std::move(heap));
@@ -178,9 +177,9 @@ std::unique_ptr<cpu::ExecutionCore> HvMachine::guest_core(const sim::Subject& su
     cpu::CoreConfig config;
     config.model = &board_.model;
     config.subject = subject;
-    auto core = std::make_unique<cpu::Core>(*engines_, board_.ram, *board_.buses[0], board_.clock,
-                                            board_.scenario.timing, board_.recorder, config,
-                                            nullptr);
+    auto core =
+        std::make_unique<cpu::Core>(*engines_, board_.ram, *board_.buses[0], board_.clock,
+                                    board_.scenario.timing, board_.recorder, config, nullptr);
     guest_cores_.push_back(core.get());
     return core;
 }
@@ -191,8 +190,8 @@ std::unique_ptr<cpu::NativeCore> HvMachine::native_core(const sim::Subject& subj
     config.physical_address_bits = board_.model.physical_address_bits;
     config.subject = subject;
     const std::size_t bus = subject.vp % board_.buses.size();
-    return std::make_unique<cpu::NativeCore>(board_.ram, *board_.buses[bus],
-                                             board_.scenario.timing, board_.recorder, config);
+    return std::make_unique<cpu::NativeCore>(board_.ram, *board_.buses[bus], board_.scenario.timing,
+                                             board_.recorder, config);
 }
 
 void HvMachine::add_vm(std::size_t index) {

@@ -99,8 +99,8 @@ class IoApicPin final : public devices::InterruptLine {
     devices::InterruptLine* branch_ = nullptr;
 };
 
-/// The I/O APIC's messages on their way to the local APICs: they are no DMA, but interrupt remapping
-/// concerns them as well (VT-d 5.1.5.1).
+/// The I/O APIC's messages on their way to the local APICs: they are no DMA, but interrupt
+/// remapping concerns them as well (VT-d 5.1.5.1).
 class MsiRoute final : public apic::MsiSink {
   public:
     explicit MsiRoute(apic::MsiSink& sink) : sink_(&sink) {}
@@ -109,8 +109,7 @@ class MsiRoute final : public apic::MsiSink {
         sink_ = &sink;
         lookup_ = lookup;
     }
-    void write_msi(apic::MsiMessage message, apic::InterruptSource source,
-                   sim::Time now) override {
+    void write_msi(apic::MsiMessage message, apic::InterruptSource source, sim::Time now) override {
         sink_->write_msi(message, source, now + lookup_);
     }
 

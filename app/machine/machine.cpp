@@ -7,7 +7,9 @@
 #include "cpu/engine/engine.h"
 
 // libsystemc's own entry point, which a program with its own main() never calls.
-int sc_main(int, char**) { return 0; }
+int sc_main(int, char**) {
+    return 0;
+}
 
 namespace hvsim::app {
 namespace {
@@ -37,7 +39,7 @@ RunOutcome run_board(Board& board) {
     };
     const DispatchEnd end = board.dispatcher.run();
     RunOutcome outcome;
-    outcome.cause = stopped                         ? StopCause::stopped
+    outcome.cause = stopped                        ? StopCause::stopped
                     : end == DispatchEnd::deadline ? StopCause::deadline
                                                    : StopCause::ended;
     outcome.virtual_time = board.dispatcher.now();

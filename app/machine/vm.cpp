@@ -27,9 +27,8 @@ hv::stack::VmDescription describe(const Scenario& scenario, std::size_t index) {
 
 }  // namespace
 
-Vm::Vm(Board& board, hv::HypervisorHost& host, hv::stack::RootPartition& root,
-       RootStorage& storage, DiskController& disks, std::size_t index,
-       std::function<void()> on_end)
+Vm::Vm(Board& board, hv::HypervisorHost& host, hv::stack::RootPartition& root, RootStorage& storage,
+       DiskController& disks, std::size_t index, std::function<void()> on_end)
     : board_(board),
       host_(host),
       index_(index),
@@ -70,16 +69,23 @@ void Vm::set_open_bus(hv::PartitionId partition, cpu::engine::MmioHandler& handl
     host_.set_open_bus(partition, handler);
 }
 
-void Vm::vm_starting(hv::stack::RootVp& vp, hv::PartitionId) { bus_->start(vp); }
+void Vm::vm_starting(hv::stack::RootVp& vp, hv::PartitionId) {
+    bus_->start(vp);
+}
 
 void Vm::vm_ended(hv::stack::VmEnd how, sim::Time now, const std::string& detail,
                   std::optional<std::uint32_t> exit_code) {
     switch (how) {
-        case hv::stack::VmEnd::running: return;
-        case hv::stack::VmEnd::poweroff: return end(MachineEnd::poweroff, now, detail);
-        case hv::stack::VmEnd::reset: return end(MachineEnd::reboot, now, detail);
-        case hv::stack::VmEnd::triple_fault: return end(MachineEnd::triple_fault, now, detail);
-        case hv::stack::VmEnd::exit: return end(MachineEnd::exit, now, detail, exit_code);
+        case hv::stack::VmEnd::running:
+            return;
+        case hv::stack::VmEnd::poweroff:
+            return end(MachineEnd::poweroff, now, detail);
+        case hv::stack::VmEnd::reset:
+            return end(MachineEnd::reboot, now, detail);
+        case hv::stack::VmEnd::triple_fault:
+            return end(MachineEnd::triple_fault, now, detail);
+        case hv::stack::VmEnd::exit:
+            return end(MachineEnd::exit, now, detail, exit_code);
     }
 }
 

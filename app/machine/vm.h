@@ -13,9 +13,8 @@ namespace hvsim::app {
 
 class Vm final : public hv::stack::WorkerServices, public sim::Clocked {
   public:
-    Vm(Board& board, hv::HypervisorHost& host, hv::stack::RootPartition& root,
-       RootStorage& storage, DiskController& disks, std::size_t index,
-       std::function<void()> on_end);
+    Vm(Board& board, hv::HypervisorHost& host, hv::stack::RootPartition& root, RootStorage& storage,
+       DiskController& disks, std::size_t index, std::function<void()> on_end);
     ~Vm() override;
 
     bool ended() const noexcept { return outcome_.end != MachineEnd::running; }
@@ -37,7 +36,8 @@ class Vm final : public hv::stack::WorkerServices, public sim::Clocked {
     void notify_root(sim::Time now) override;
     bool take_events(sim::Time now);
     const EventConfig* next_event() const;
-    // sim::Clocked: the outside world's events, keyboard input and deadlines of the emulated devices
+    // sim::Clocked: the outside world's events, keyboard input and deadlines of the emulated
+    // devices
     sim::Time next_deadline() const noexcept override;
     void advance_to(sim::Time now) override;
 
@@ -51,7 +51,7 @@ class Vm final : public hv::stack::WorkerServices, public sim::Clocked {
     std::unique_ptr<VmBus> bus_;
     MachineOutcome outcome_;
     std::size_t next_event_ = 0;  // of the scenario's, in order of time
-    sim::Time asked_ = 0;  // the worker was told of its devices' deadline at this time
+    sim::Time asked_ = 0;         // the worker was told of its devices' deadline at this time
 };
 
 }  // namespace hvsim::app

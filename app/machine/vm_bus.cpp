@@ -20,8 +20,8 @@ vmbus::spec::Guid instance_guid(std::uint8_t kind, std::uint8_t number) {
 
 }  // namespace
 
-VmBus::VmBus(hv::stack::RootPartition& root, hv::stack::WorkerProcess& worker,
-             RootStorage& storage, sim::Recorder& recorder, const vmbus::ServerConfig& config,
+VmBus::VmBus(hv::stack::RootPartition& root, hv::stack::WorkerProcess& worker, RootStorage& storage,
+             sim::Recorder& recorder, const vmbus::ServerConfig& config,
              std::vector<VmDiskDescription> disks)
     : root_(root),
       worker_(worker),
@@ -48,11 +48,10 @@ void VmBus::start(hv::stack::RootVp&) {
 }
 
 void VmBus::add_disk(const VmDiskDescription& disk) {
-    backends_.push_back(std::make_unique<VmDisk>(
-        storage_, disk.disk, disk.write_protected,
-        [this](std::uint64_t gpa, std::uint64_t length) {
-            return worker_.root_address(gpa, length);
-        }));
+    backends_.push_back(std::make_unique<VmDisk>(storage_, disk.disk, disk.write_protected,
+                                                 [this](std::uint64_t gpa, std::uint64_t length) {
+                                                     return worker_.root_address(gpa, length);
+                                                 }));
     vmbus::storvsp::DiskIdentity identity;
     identity.id = instance_guid(0xd1, disk.lun);
     storvsp_->add_lun(now(), {0, 0, disk.lun}, *backends_.back(), identity);
@@ -105,15 +104,19 @@ vmbus::PostResult VmBus::post_message(vmbus::MessageTarget target,
     const std::pair key{target.vp, target.sint};
     auto found = message_connections_.find(key);
     if (found == message_connections_.end())
-        found = message_connections_
-                    .emplace(key, root_.connect_to_child(winhv(), worker_.partition(),
-                                                         hv::PortType::message, target.vp,
-                                                         target.sint))
-                    .first;
+        found =
+            message_connections_
+                .emplace(key, root_.connect_to_child(winhv(), worker_.partition(),
+                                                     hv::PortType::message, target.vp, target.sint))
+                .first;
     switch (winhv().post_message(found->second, kChannelMessage, payload)) {
-        case hv::HvStatus::success: return vmbus::PostResult::posted;
-        case hv::HvStatus::insufficient_buffers: retry_ = true; return vmbus::PostResult::no_buffers;
-        default: return vmbus::PostResult::failed;
+        case hv::HvStatus::success:
+            return vmbus::PostResult::posted;
+        case hv::HvStatus::insufficient_buffers:
+            retry_ = true;
+            return vmbus::PostResult::no_buffers;
+        default:
+            return vmbus::PostResult::failed;
     }
 }
 
@@ -143,8 +146,12 @@ void VmBus::delete_event_connection(std::uint32_t connection_id) {
     if (!closing_) root_.delete_port(winhv(), worker_.partition(), connection_id);
 }
 
-void VmBus::charge(sim::Duration cost) { winhv().core().charge(cost); }
-sim::Time VmBus::now() const { return root_.vp(0).winhv().core().now(); }
+void VmBus::charge(sim::Duration cost) {
+    winhv().core().charge(cost);
+}
+sim::Time VmBus::now() const {
+    return root_.vp(0).winhv().core().now();
+}
 
 void VmBus::collect(sim::StatisticsSink& sink) const {
     if (server_) server_->collect(sink);

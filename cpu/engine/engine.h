@@ -149,7 +149,7 @@ struct OptionalIntercepts {
     bool pause = false, pushf = false, popf = false, iret = false;
     bool descriptor_reads = false;  ///< SIDT, SGDT, SLDT, STR
     bool monitor_mwait = true;
-    bool native_msrs = false;  ///< also the MSRs that the library serves itself
+    bool native_msrs = false;        ///< also the MSRs that the library serves itself
     std::uint8_t cr3_bits = 64;      ///< MOV to CR3 of a wider value is intercepted in any case
     bool sysret_checks_rip = false;  ///< SYSRET to a non-canonical RCX is #GP(0), as on Intel
     bool operator==(const OptionalIntercepts&) const = default;

@@ -17,8 +17,8 @@ constexpr std::uint32_t kSse3 = 1u << 0, kPclmul = 1u << 1, kVmx = 1u << 5, kSss
 // FXSR SSE SSE2
 constexpr std::uint32_t kBaseline1Edx = 0x078bfbff;
 constexpr std::uint32_t kApic = 1u << 9, kHtt = 1u << 28;
-constexpr std::uint32_t kCommon1Ecx = kSse3 | kPclmul | kSsse3 | kCx16 | kSse41 | kSse42 | kX2Apic |
-                                      kMovbe | kPopcnt | kAes | kXsave;
+constexpr std::uint32_t kCommon1Ecx =
+    kSse3 | kPclmul | kSsse3 | kCx16 | kSse41 | kSse42 | kX2Apic | kMovbe | kPopcnt | kAes | kXsave;
 // CPUID.7.0:EBX: FSGSBASE, SMEP, ERMS, SMAP. The rest (BMI, AVX2, INVPCID, RDSEED, ADX, ...) is
 // left out: the engine either lacks it or would take its data from the host.
 constexpr std::uint32_t kFsgsbase = 1u << 0, kSmep = 1u << 7, kErms = 1u << 9, kSmap = 1u << 20;
@@ -32,8 +32,8 @@ constexpr std::uint32_t kSyscall = 1u << 11, kNx = 1u << 20, kPage1G = 1u << 26,
                         kLongMode = 1u << 29;
 constexpr std::uint32_t kCommonExtEdx = kSyscall | kNx | kPage1G | kRdtscp | kLongMode;
 // AMD repeats CPUID.1:EDX in CPUID.80000001H:EDX (APM 3 E.4.2), less SEP, and CLFSH and up.
-constexpr std::uint32_t kAmdExtEdx = kCommonExtEdx | (kBaseline1Edx & 0x0183f3ff) | (1u << 23) |
-                                     (1u << 24);
+constexpr std::uint32_t kAmdExtEdx =
+    kCommonExtEdx | (kBaseline1Edx & 0x0183f3ff) | (1u << 23) | (1u << 24);
 
 /// CPUID.8000000AH:EDX (APM 3 E.4.9), what works of it.
 namespace svm_features {
@@ -65,17 +65,17 @@ constexpr std::array kModels{
           0x000606a6, 46, 48, 25'000'000, kCommon1Ecx | kVmx | kTscDeadline, kBaseline1Edx,
           kCommon7Ebx, 0, kArchCapabilities, kLahf, kCommonExtEdx},
     Model{"amd-naples", Vendor::amd, "AMD EPYC 7551 32-Core Processor", 0x00800f12, 48, 48, 0,
-          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy, kAmdExtEdx,
-          svm_features::kZen1},
+          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy,
+          kAmdExtEdx, svm_features::kZen1},
     Model{"amd-rome", Vendor::amd, "AMD EPYC 7452 32-Core Processor", 0x00830f10, 48, 48, 0,
-          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy, kAmdExtEdx,
-          svm_features::kZen2},
+          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy,
+          kAmdExtEdx, svm_features::kZen2},
     Model{"amd-milan", Vendor::amd, "AMD EPYC 7763 64-Core Processor", 0x00a00f11, 48, 48, 0,
-          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy, kAmdExtEdx,
-          svm_features::kZen2},
+          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy,
+          kAmdExtEdx, svm_features::kZen2},
     Model{"amd-genoa", Vendor::amd, "AMD EPYC 9654 96-Core Processor", 0x00a10f11, 52, 48, 0,
-          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy, kAmdExtEdx,
-          svm_features::kZen4},
+          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy,
+          kAmdExtEdx, svm_features::kZen4},
 };
 
 constexpr std::uint32_t kMaxExtendedIntel = 0x80000008, kMaxExtendedAmd = 0x8000000a;
@@ -97,8 +97,8 @@ CpuidResult features(const Model& model, const CpuidContext& context) {
     if (context.processor_count > 1) edx |= kHtt;
     const std::uint32_t logical = std::min(std::bit_ceil(context.processor_count), 255u);
     constexpr std::uint32_t kClflushQuadwords = 8;
-    return {model.signature, (context.apic_id & 0xff) << 24 | logical << 16 | kClflushQuadwords << 8,
-            ecx, edx};
+    return {model.signature,
+            (context.apic_id & 0xff) << 24 | logical << 16 | kClflushQuadwords << 8, ecx, edx};
 }
 
 /// One package of single-threaded cores, caches of 32 KiB, 32 KiB, 1 MiB and 32 MiB, 64-byte lines.
@@ -107,14 +107,17 @@ CpuidResult cache_parameters(const CpuidContext& context, std::uint32_t subleaf)
         std::uint32_t type, level, ways, sets;
         bool shared;
     };
-    static constexpr std::array<Cache, 4> kCaches{{
-        {1, 1, 8, 64, false}, {2, 1, 8, 64, false}, {3, 2, 16, 1024, false}, {3, 3, 16, 32768, true}}};
+    static constexpr std::array<Cache, 4> kCaches{{{1, 1, 8, 64, false},
+                                                   {2, 1, 8, 64, false},
+                                                   {3, 2, 16, 1024, false},
+                                                   {3, 3, 16, 32768, true}}};
     if (subleaf >= kCaches.size()) return {};
     const Cache& cache = kCaches[subleaf];
     const std::uint32_t cores = std::bit_ceil(context.processor_count);
     const std::uint32_t sharing = cache.shared ? cores - 1 : 0;
-    return {cache.type | cache.level << 5 | 1u << 8 | sharing << 14 | std::min(cores - 1, 63u) << 26,
-            (cache.ways - 1) << 22 | 63, cache.sets - 1, 0};
+    return {
+        cache.type | cache.level << 5 | 1u << 8 | sharing << 14 | std::min(cores - 1, 63u) << 26,
+        (cache.ways - 1) << 22 | 63, cache.sets - 1, 0};
 }
 
 CpuidResult topology(const CpuidContext& context, std::uint32_t subleaf) {
@@ -154,24 +157,32 @@ CpuidResult extended(const Model& model, const CpuidContext& context, std::uint3
             if (!context.nx) edx &= ~kNx;
             return {amd ? model.signature : 0, 0, ecx, edx};
         }
-        case 0x80000002: case 0x80000003: case 0x80000004: return brand(model, leaf - 0x80000002);
+        case 0x80000002:
+        case 0x80000003:
+        case 0x80000004:
+            return brand(model, leaf - 0x80000002);
         case 0x80000005:  // L1: 32 KiB, 8-way, 64-byte lines
             return amd ? CpuidResult{0, 0, 32u << 24 | 8u << 16 | 1u << 8 | 64,
                                      32u << 24 | 8u << 16 | 1u << 8 | 64}
                        : CpuidResult{};
-        case 0x80000006: return {0, 0, 1024u << 16 | 6u << 12 | 64, 0};
-        case 0x80000007: return {0, 0, 0, 1u << 8};  // invariant TSC
+        case 0x80000006:
+            return {0, 0, 1024u << 16 | 6u << 12 | 64, 0};
+        case 0x80000007:
+            return {0, 0, 0, 1u << 8};  // invariant TSC
         case 0x80000008: {
-            const std::uint32_t address = model.physical_address_bits | model.linear_address_bits << 8;
+            const std::uint32_t address = model.physical_address_bits | model.linear_address_bits
+                                                                            << 8;
             if (!amd) return {address, 0, 0, 0};
-            const auto id_bits = static_cast<std::uint32_t>(std::bit_width(context.processor_count - 1));
+            const auto id_bits =
+                static_cast<std::uint32_t>(std::bit_width(context.processor_count - 1));
             return {address, 0, (context.processor_count - 1) | id_bits << 12, 0};
         }
         case 0x8000000a:  // APM 3 E.4.9
             if (!amd || !context.virtualization) return {};
             return {1, 0x8000, 0,
                     model.svm_features & ~(context.slat ? 0 : svm_features::kNestedPaging)};
-        default: return {};
+        default:
+            return {};
     }
 }
 
@@ -179,16 +190,22 @@ CpuidResult basic(const Model& model, const CpuidContext& context, std::uint32_t
                   std::uint32_t subleaf) {
     const bool intel = model.vendor == Vendor::intel;
     switch (leaf) {
-        case 0: return vendor_leaf(model.vendor, max_basic_leaf(model));
-        case 1: return features(model, context);
-        case 2: return intel ? CpuidResult{0x00feff01, 0, 0, 0} : CpuidResult{};
-        case 4: return intel ? cache_parameters(context, subleaf) : CpuidResult{};
+        case 0:
+            return vendor_leaf(model.vendor, max_basic_leaf(model));
+        case 1:
+            return features(model, context);
+        case 2:
+            return intel ? CpuidResult{0x00feff01, 0, 0, 0} : CpuidResult{};
+        case 4:
+            return intel ? cache_parameters(context, subleaf) : CpuidResult{};
         case 7:
             return subleaf == 0 ? CpuidResult{0, model.features_7_ebx, model.features_7_ecx,
                                               model.features_7_edx}
                                 : CpuidResult{};
-        case 0xb: return topology(context, subleaf);
-        case 0xd: return xsave_state(subleaf);
+        case 0xb:
+            return topology(context, subleaf);
+        case 0xd:
+            return xsave_state(subleaf);
         case 0x15:  // TSC = crystal * EBX / EAX, exactly
             return {static_cast<std::uint32_t>(model.crystal_hz / 1'000'000),
                     static_cast<std::uint32_t>(context.tsc_hz / 1'000'000),
@@ -197,7 +214,8 @@ CpuidResult basic(const Model& model, const CpuidContext& context, std::uint32_t
             const auto mhz = static_cast<std::uint32_t>(context.tsc_hz / 1'000'000);
             return {mhz, mhz, static_cast<std::uint32_t>(model.crystal_hz / 1'000'000), 0};
         }
-        default: return {};
+        default:
+            return {};
     }
 }
 
@@ -215,7 +233,9 @@ CpuidResult cpuid(const Model& model, const CpuidContext& context, std::uint32_t
     return {};
 }
 
-std::span<const Model> models() { return kModels; }
+std::span<const Model> models() {
+    return kModels;
+}
 
 const Model* find_model(std::string_view name) {
     for (const Model& model : kModels)

@@ -23,7 +23,7 @@ struct CpuidRow {
 struct Model {
     std::string_view name;  ///< as a scenario names it
     Vendor vendor;
-    std::string_view brand;  ///< at most 47 characters
+    std::string_view brand;   ///< at most 47 characters
     std::uint32_t signature;  ///< CPUID.1:EAX
     std::uint8_t physical_address_bits;
     std::uint8_t linear_address_bits;

@@ -25,23 +25,32 @@ void LogicalProcessor::handle(VpRecord& record, const ExitInfo& exit) {
     switch (exit.kind) {
         case ExitKind::external_interrupt:
             core.charge(timing.hypervisor_interrupt);
-            if (exit.has_vector) interrupt(exit.vector, core.now());
-            else take_interrupts();
+            if (exit.has_vector)
+                interrupt(exit.vector, core.now());
+            else
+                take_interrupts();
             return;
-        case ExitKind::interrupt_window: return;
-        case ExitKind::nmi:  // the hypervisor's own NMIs carry no work
+        case ExitKind::interrupt_window:
+            return;
+        case ExitKind::nmi:                 // the hypervisor's own NMIs carry no work
             if (apic_.has_nmi_pending()) {  // AMD-V leaves it pending until STGI
                 apic_.nmi_unblocked();
                 apic_.take_nmi();
             }
             return;
-        case ExitKind::cpuid: return handle_cpuid(record, exit);
+        case ExitKind::cpuid:
+            return handle_cpuid(record, exit);
         case ExitKind::msr_read:
-        case ExitKind::msr_write: return handle_msr(record, exit);
-        case ExitKind::io: return handle_io(record, exit);
-        case ExitKind::hypercall: return handle_hypercall(record, exit);
-        case ExitKind::nested_page_fault: return handle_nested_fault(record, exit);
-        case ExitKind::exception: return handle_exception(record, exit);
+        case ExitKind::msr_write:
+            return handle_msr(record, exit);
+        case ExitKind::io:
+            return handle_io(record, exit);
+        case ExitKind::hypercall:
+            return handle_hypercall(record, exit);
+        case ExitKind::nested_page_fault:
+            return handle_nested_fault(record, exit);
+        case ExitKind::exception:
+            return handle_exception(record, exit);
         case ExitKind::hlt:
             record.backend->skip_instruction(exit.instruction_length);
             record.backend->set_halted(true);
@@ -50,7 +59,8 @@ void LogicalProcessor::handle(VpRecord& record, const ExitInfo& exit) {
             record.backend->skip_instruction(exit.instruction_length);
             yield();
             return;
-        case ExitKind::xsetbv: return handle_xsetbv(record, exit);
+        case ExitKind::xsetbv:
+            return handle_xsetbv(record, exit);
         case ExitKind::cr_access:
             core.charge(timing.hypervisor_apic);
             if (record.backend->emulate_cr_access(exit, record.vp->apic()))
@@ -61,7 +71,9 @@ void LogicalProcessor::handle(VpRecord& record, const ExitInfo& exit) {
         case ExitKind::cache_control:
             record.backend->skip_instruction(exit.instruction_length);
             return;
-        case ExitKind::virtualization_instruction: raise(record, cpu::kUD); return;
+        case ExitKind::virtualization_instruction:
+            raise(record, cpu::kUD);
+            return;
         case ExitKind::triple_fault:
         case ExitKind::nested_misconfiguration:
         case ExitKind::other:
@@ -93,7 +105,7 @@ void LogicalProcessor::handle_xsetbv(VpRecord& record, const ExitInfo& exit) {
     backend.core().charge(host_.timing().hypervisor_msr);
     RegisterValue value;
     value.low = (backend.gpr(cpu::engine::kRax) & 0xffffffff) | backend.gpr(cpu::engine::kRdx)
-                                                                     << 32;
+                                                                    << 32;
     const bool first = (backend.gpr(cpu::engine::kRcx) & 0xffffffff) == 0;
     if (!first || record.vp->set_register(reg::kXfem, value, now()) != HvStatus::success)
         return raise(record, cpu::kGP);
@@ -108,8 +120,8 @@ void LogicalProcessor::handle_msr(VpRecord& record, const ExitInfo& exit) {
     const auto index = static_cast<std::uint32_t>(backend.gpr(cpu::engine::kRcx));
     MsrResult result;
     if (write) {
-        const std::uint64_t value = (backend.gpr(cpu::engine::kRax) & 0xffffffff) |
-                                    backend.gpr(cpu::engine::kRdx) << 32;
+        const std::uint64_t value =
+            (backend.gpr(cpu::engine::kRax) & 0xffffffff) | backend.gpr(cpu::engine::kRdx) << 32;
         result = vp.write_msr(index, value, now());
     } else {
         result = vp.read_msr(index, now());
@@ -132,9 +144,9 @@ void LogicalProcessor::handle_io(VpRecord& record, const ExitInfo& exit) {
     VpBackend& backend = *record.backend;
     VirtualProcessor& vp = *record.vp;
     backend.core().charge(host_.timing().hypervisor_io);
-    backend.core().recorder().record(sim::EventKind::kIoIntercept, now(),
-                                     backend.core().subject(), exit.io.port,
-                                     backend.gpr(cpu::engine::kRax), exit.io.size, !exit.io.in);
+    backend.core().recorder().record(sim::EventKind::kIoIntercept, now(), backend.core().subject(),
+                                     exit.io.port, backend.gpr(cpu::engine::kRax), exit.io.size,
+                                     !exit.io.in);
     if (vp.partition().intercepts().io_port(exit.io.port, !exit.io.in)) {
         // Segment and address size of INS and OUTS are in the instruction.
         std::array<std::uint8_t, 15> bytes{};
@@ -145,7 +157,7 @@ void LogicalProcessor::handle_io(VpRecord& record, const ExitInfo& exit) {
     }
     // Nothing is there: reads see an open bus.
     if (exit.io.in && !exit.io.string) {
-        const std::uint64_t mask = exit.io.size == 4 ? 0xffffffff
+        const std::uint64_t mask = exit.io.size == 4   ? 0xffffffff
                                    : exit.io.size == 2 ? 0xffff
                                                        : 0xff;
         const std::uint64_t old = backend.gpr(cpu::engine::kRax);
@@ -165,8 +177,11 @@ void LogicalProcessor::handle_hypercall(VpRecord& record, const ExitInfo& exit) 
             backend.skip_instruction(exit.instruction_length);
             if (outcome.yield) yield();
             return;
-        case HypercallOutcome::Kind::continue_later: return;
-        case HypercallOutcome::Kind::undefined: raise(record, cpu::kUD); return;
+        case HypercallOutcome::Kind::continue_later:
+            return;
+        case HypercallOutcome::Kind::undefined:
+            raise(record, cpu::kUD);
+            return;
         case HypercallOutcome::Kind::memory_intercept:
             record.vp->send_memory_intercept(
                 outcome.gpa, outcome.write ? InterceptAccess::write : InterceptAccess::read,
@@ -180,8 +195,8 @@ void LogicalProcessor::handle_nested_fault(VpRecord& record, const ExitInfo& exi
     VirtualProcessor& vp = *record.vp;
     const std::uint64_t page = exit.gpa & ~std::uint64_t{0xfff};
     if (vp.apic().mode() == apic::ApicMode::xapic && vp.apic().base() == page) {
-        // DEVIATION: the access is not decoded. The processor executes the instruction with the page
-        // served by the virtual APIC; the values travel in that call instead of in registers.
+        // DEVIATION: the access is not decoded. The processor executes the instruction with the
+        // page served by the virtual APIC; the values travel in that call instead of in registers.
         backend.core().assist(exit.gpa, *this);
         return;
     }
@@ -213,8 +228,7 @@ void LogicalProcessor::handle_nested_fault(VpRecord& record, const ExitInfo& exi
 void LogicalProcessor::handle_exception(VpRecord& record, const ExitInfo& exit) {
     if (record.vp->partition().intercepts().exception(exit.vector)) {
         record.vp->send_exception_intercept(
-            exit.vector,
-            exit.has_error_code ? std::optional(exit.error_code) : std::nullopt,
+            exit.vector, exit.has_error_code ? std::optional(exit.error_code) : std::nullopt,
             exit.qualification, {exit.instruction_length, {}}, now());
         return;
     }

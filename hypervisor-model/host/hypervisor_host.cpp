@@ -59,8 +59,7 @@ HypervisorHost::HypervisorHost(const HypervisorHostConfig& config, sim::Ram& ram
         processors_.push_back(
             std::make_unique<LogicalProcessor>(i, *apics[i], *this, config_.slice));
     hypervisor_ = std::make_unique<Hypervisor>(
-        config_.hypervisor,
-        HypervisorServices{ram_, recorder_, *this, *this, *this, *this, *this});
+        config_.hypervisor, HypervisorServices{ram_, recorder_, *this, *this, *this, *this, *this});
     dispatcher_ = std::make_unique<HypercallDispatcher>(*hypervisor_);
     Partition& root = hypervisor_->root();
     for (const auto& [address, length] : config_.device_windows) {
@@ -79,16 +78,17 @@ HypervisorHost::~HypervisorHost() {
     hypervisor_.reset();  // its processors give their backends back
 }
 
-/// The root partition's operating system was running when the hypervisor launched: 64-bit mode, flat
-/// segments, interrupts on, every processor started.
+/// The root partition's operating system was running when the hypervisor launched: 64-bit mode,
+/// flat segments, interrupts on, every processor started.
 void HypervisorHost::start_root_vp(VirtualProcessor& vp) {
     VpContext& context = vp.context();
     context.set_efer(cpu::efer::kLME | cpu::efer::kLMA | cpu::efer::kNXE | cpu::efer::kSCE);
     context.set_cr(4, cpu::cr4::kPAE | cpu::cr4::kPGE);
-    context.set_cr(0, cpu::cr0::kPE | cpu::cr0::kPG | cpu::cr0::kNE | cpu::cr0::kET | cpu::cr0::kWP);
+    context.set_cr(0,
+                   cpu::cr0::kPE | cpu::cr0::kPG | cpu::cr0::kNE | cpu::cr0::kET | cpu::cr0::kWP);
     const Segment data{0x18, 0xffffffff, 0, 0xc093};
-    for (const SegmentName name : {SegmentName::es, SegmentName::ss, SegmentName::ds,
-                                   SegmentName::fs, SegmentName::gs})
+    for (const SegmentName name :
+         {SegmentName::es, SegmentName::ss, SegmentName::ds, SegmentName::fs, SegmentName::gs})
         context.set_segment(name, data);
     context.set_segment(SegmentName::cs, {0x10, 0xffffffff, 0, 0xa09b});
     context.set_segment(SegmentName::tr, {0x20, 0x67, 0, 0x8b});
@@ -147,7 +147,9 @@ HypervisorHost::Backend& HypervisorHost::entry_of(const VirtualProcessor& vp) {
     return *found;
 }
 
-VpBackend& HypervisorHost::backend(const VirtualProcessor& vp) { return *entry_of(vp).backend; }
+VpBackend& HypervisorHost::backend(const VirtualProcessor& vp) {
+    return *entry_of(vp).backend;
+}
 
 cpu::NativeCore& HypervisorHost::root_core(VpIndex index) {
     VirtualProcessor* vp = hypervisor_->root().vp(index);
@@ -167,8 +169,10 @@ VpContext* HypervisorHost::create_vp(Partition& partition, VirtualProcessor& vp)
     LogicalProcessor& home = *processors_[vp.index() % processors_.size()];
     vp.set_home(static_cast<std::uint16_t>(home.id()));
     const sim::Subject subject = vp.subject();
-    if (partition.is_root()) entry.core = cores_.native_core(subject);
-    else entry.core = cores_.guest_core(subject);
+    if (partition.is_root())
+        entry.core = cores_.native_core(subject);
+    else
+        entry.core = cores_.guest_core(subject);
     entry.core->set_local_apic(&home.apic());
     const auto address = [&entry](std::size_t i) { return entry.pages[i] << sim::kPageShift; };
     if (intel) {
@@ -337,8 +341,10 @@ void HypervisorHost::collect(sim::StatisticsSink& sink) const {
     for (const auto& lp : processors_) {
         const LogicalProcessor::Counters& counters = lp->counters();
         const std::string prefix = fmt::format("lp{}.", lp->id());
-        sink.add(prefix + "guest", counters.guest, "ps", "Time in guests and native tasks, until an exit is handled");
-        sink.add(prefix + "hypervisor", counters.hypervisor, "ps", "Time in exit handlers, switches and entries");
+        sink.add(prefix + "guest", counters.guest, "ps",
+                 "Time in guests and native tasks, until an exit is handled");
+        sink.add(prefix + "hypervisor", counters.hypervisor, "ps",
+                 "Time in exit handlers, switches and entries");
         sink.add(prefix + "idle", counters.idle, "ps", "Time with nothing to run");
         sink.add(prefix + "switches", counters.switches, "count",
                  "Changes of the virtual processor that runs");

@@ -26,7 +26,8 @@ class CoreFactory {
 
 /// What the hypervisor finds on the processor before it launches.
 struct HostCapabilities {
-    bool virtualization = true;  ///< VMX and enabled by IA32_FEATURE_CONTROL, or SVM and VM_CR.SVMDIS 0
+    bool virtualization =
+        true;  ///< VMX and enabled by IA32_FEATURE_CONTROL, or SVM and VM_CR.SVMDIS 0
     bool nx = true;
     bool slat = true;  ///< EPT or NPT
 };

@@ -53,7 +53,9 @@ void LogicalProcessor::remove(const VpRecord& record) {
     }
 }
 
-void LogicalProcessor::notice(sim::Time at) { notice_ = std::min(notice_, at); }
+void LogicalProcessor::notice(sim::Time at) {
+    notice_ = std::min(notice_, at);
+}
 
 void LogicalProcessor::shorten(sim::Time deadline) {
     until_ = std::min(until_, deadline);
@@ -61,8 +63,10 @@ void LogicalProcessor::shorten(sim::Time deadline) {
 }
 
 void LogicalProcessor::charge(sim::Duration cost) {
-    if (in_guest_ || handling_exit_) current_->backend->core().charge(cost);
-    else now_ += cost;
+    if (in_guest_ || handling_exit_)
+        current_->backend->core().charge(cost);
+    else
+        now_ += cost;
 }
 
 // --- time and timers ---
@@ -81,8 +85,7 @@ void LogicalProcessor::advance_timers(sim::Time now) {
 
 sim::Time LogicalProcessor::wake_time() const {
     if (!idle_) return now_;
-    const sim::Time deadline =
-        std::min({next_virtual_deadline(), apic_.next_deadline(), notice_});
+    const sim::Time deadline = std::min({next_virtual_deadline(), apic_.next_deadline(), notice_});
     return deadline == sim::kNever ? sim::kNever : std::max(deadline, now_);
 }
 
@@ -102,8 +105,8 @@ void LogicalProcessor::arm_timer(const VpRecord&) {
         std::uint64_t count = 0;
         if (deadline != sim::kNever) {
             const sim::Duration ahead = deadline > now ? deadline - now : 0;
-            count = std::clamp<std::uint64_t>(sim::ticks_at(ahead, config.timer_hz) + 1, 1,
-                                              0xffffffff);
+            count =
+                std::clamp<std::uint64_t>(sim::ticks_at(ahead, config.timer_hz) + 1, 1, 0xffffffff);
         }
         done = apic_.write_msr(0x838, count, now);  // initial count
     }
@@ -130,8 +133,10 @@ void LogicalProcessor::take_interrupts() {
     apic_.advance_to(now());
     while (apic_.highest_pending()) {
         const std::uint8_t vector = apic_.acknowledge(now());
-        if (handling_exit_) current_->backend->core().charge(host_.timing().hypervisor_interrupt);
-        else now_ += host_.timing().hypervisor_interrupt;
+        if (handling_exit_)
+            current_->backend->core().charge(host_.timing().hypervisor_interrupt);
+        else
+            now_ += host_.timing().hypervisor_interrupt;
         interrupt(vector, now());
     }
 }
@@ -173,9 +178,7 @@ bool LogicalProcessor::must_yield(const VpRecord& record, VpRunReason& reason) {
         if (other == &record || !other->vp->runnable(now)) continue;
         const bool to_root = other->root && !record.root;
         if (!to_root && (!slice_over || other->root != record.root)) continue;
-        reason = to_root   ? VpRunReason::root
-                 : yields_ ? VpRunReason::spinning
-                           : VpRunReason::slice;
+        reason = to_root ? VpRunReason::root : yields_ ? VpRunReason::spinning : VpRunReason::slice;
         return true;
     }
     return false;
@@ -184,11 +187,14 @@ bool LogicalProcessor::must_yield(const VpRecord& record, VpRunReason& reason) {
 bool LogicalProcessor::may_run(const VpRecord& record, VpRunReason& reason) {
     const VirtualProcessor& vp = *record.vp;
     if (vp.runnable(now())) return !must_yield(record, reason);
-    if (vp.intercept_suspend()) reason = VpRunReason::intercept;
+    if (vp.intercept_suspend())
+        reason = VpRunReason::intercept;
     else if (vp.explicit_suspend() || !vp.partition().active() || vp.partition().suspended())
         reason = VpRunReason::suspended;
-    else if (vp.waits_for_sipi()) reason = VpRunReason::no_sipi;
-    else reason = vp.idle() ? VpRunReason::idle : VpRunReason::halted;
+    else if (vp.waits_for_sipi())
+        reason = VpRunReason::no_sipi;
+    else
+        reason = vp.idle() ? VpRunReason::idle : VpRunReason::halted;
     return false;
 }
 
@@ -308,7 +314,8 @@ void LogicalProcessor::deliver_events(VpRecord& record) {
         backend.core().charge(host_.timing().hypervisor_event_injection);
         backend.inject({InjectedEvent::Type::external_interrupt, vector, false, 0, 0});
     }
-    // One that is still deliverable, as behind a vector with auto-EOI, comes after the injected one.
+    // One that is still deliverable, as behind a vector with auto-EOI, comes after the injected
+    // one.
     backend.request_interrupt_window(vp.pending_vector().has_value());
     backend.request_nmi_window(vp.nmi_pending());
 }
@@ -355,7 +362,8 @@ bool LogicalProcessor::on_vm_exit(cpu::ExecutionCore& core) {
     const bool entered = enter(record);
     handling_exit_ = false;
     ExitCounter& counter =
-        counters_.exits[std::min<std::size_t>(exit.raw_reason & 0xffff, counters_.exits.size() - 1)];
+        counters_
+            .exits[std::min<std::size_t>(exit.raw_reason & 0xffff, counters_.exits.size() - 1)];
     counter.count++;
     counter.cost += core.now() - start;
     counters_.hypervisor += core.now() - start;

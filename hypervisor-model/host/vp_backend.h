@@ -18,16 +18,16 @@ enum class ExitKind : std::uint8_t {
     triple_fault,
     cpuid,
     hlt,
-    pause_loop,      ///< the guest spins
+    pause_loop,  ///< the guest spins
     xsetbv,
     io,
     msr_read,
     msr_write,
-    cr_access,       ///< handled by VpBackend::emulate_cr_access
+    cr_access,  ///< handled by VpBackend::emulate_cr_access
     hypercall,
     nested_page_fault,
     nested_misconfiguration,
-    cache_control,   ///< INVD, WBINVD: nothing to do
+    cache_control,               ///< INVD, WBINVD: nothing to do
     virtualization_instruction,  ///< a VMX or SVM instruction of a guest that has none
     other,
 };

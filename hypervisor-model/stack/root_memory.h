@@ -30,9 +30,10 @@ class RootMemory final : public PageDepositor {
             piece = {base + bytes, piece.end() - base - bytes};
             return base;
         }
-        throw sim::ConfigError("the host has too little RAM for its virtual machines",
-                               "raise host.ram, or lower the machines' ram; a machine's memory lies "
-                               "wholly below or above the device hole that ends at 4 GiB");
+        throw sim::ConfigError(
+            "the host has too little RAM for its virtual machines",
+            "raise host.ram, or lower the machines' ram; a machine's memory lies "
+            "wholly below or above the device hole that ends at 4 GiB");
     }
 
     std::vector<std::uint64_t> take_pages(std::size_t count) override {

@@ -160,8 +160,8 @@ HvStatus RootPartition::create_root_port(WinHv& winhv, const PortInfo& info,
     const PortId port = next_port_++;
     HvStatus status = winhv.create_port(kSelfPartition, port, endpoint.from, info);
     SIM_ASSERT(status == HvStatus::success);
-    status = winhv.connect_port(endpoint.from, endpoint.connection, kSelfPartition, port,
-                                endpoint.type);
+    status =
+        winhv.connect_port(endpoint.from, endpoint.connection, kSelfPartition, port, endpoint.type);
     if (status == HvStatus::success)
         ports_[port] = endpoint;
     else

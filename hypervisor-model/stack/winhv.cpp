@@ -12,11 +12,25 @@ namespace {
 
 /// Call codes (TLFS appendix A).
 enum Call : std::uint16_t {
-    kCreatePartition = 0x40, kInitializePartition = 0x41, kSetPartitionProperty = 0x45,
-    kDepositMemory = 0x48, kMapGpaPages = 0x4b, kInstallIntercept = 0x4d, kCreateVp = 0x4e,
-    kGetVpRegisters = 0x50, kSetVpRegisters = 0x51, kTranslateVirtualAddress = 0x52, kDeletePort = 0x58, kDisconnectPort = 0x5b,
-    kPostMessage = 0x5c, kSignalEvent = 0x5d, kAssertVirtualInterrupt = 0x94, kCreatePort = 0x95,
-    kConnectPort = 0x96, kSignalEventDirect = 0xc0, kPostMessageDirect = 0xc1,
+    kCreatePartition = 0x40,
+    kInitializePartition = 0x41,
+    kSetPartitionProperty = 0x45,
+    kDepositMemory = 0x48,
+    kMapGpaPages = 0x4b,
+    kInstallIntercept = 0x4d,
+    kCreateVp = 0x4e,
+    kGetVpRegisters = 0x50,
+    kSetVpRegisters = 0x51,
+    kTranslateVirtualAddress = 0x52,
+    kDeletePort = 0x58,
+    kDisconnectPort = 0x5b,
+    kPostMessage = 0x5c,
+    kSignalEvent = 0x5d,
+    kAssertVirtualInterrupt = 0x94,
+    kCreatePort = 0x95,
+    kConnectPort = 0x96,
+    kSignalEventDirect = 0xc0,
+    kPostMessageDirect = 0xc1,
 };
 
 /// Operating system identity: open source bit 63 clear, vendor Microsoft 1, OS 4 (TLFS 2.6).
@@ -92,8 +106,8 @@ HvStatus WinHv::map_memory(PartitionId partition, std::uint64_t target, std::uin
                            std::uint64_t count, std::uint32_t flags) {
     constexpr std::size_t kMost = (sim::kPageSize - sizeof(hc::MapGpa)) / sizeof(std::uint64_t);
     while (count != 0) {
-        const bool large = target % kLargePages == 0 && source % kLargePages == 0 &&
-                           count >= kLargePages;
+        const bool large =
+            target % kLargePages == 0 && source % kLargePages == 0 && count >= kLargePages;
         const std::uint64_t step = large ? kLargePages : 1;
         std::uint64_t units = large ? count / kLargePages : count;
         if (!large) {  // small pages only up to where large ones can begin
@@ -104,8 +118,8 @@ HvStatus WinHv::map_memory(PartitionId partition, std::uint64_t target, std::uin
         std::vector<std::uint64_t> pages;
         for (std::uint64_t i = 0; i < units; ++i) pages.push_back(source + i * step);
         const hc::MapGpa header{partition, target, flags | (large ? hc::kMapLarge : 0), 0};
-        const HvStatus status = rep(kMapGpaPages, header, std::span<const std::uint64_t>(pages), {},
-                                    partition);
+        const HvStatus status =
+            rep(kMapGpaPages, header, std::span<const std::uint64_t>(pages), {}, partition);
         if (status != HvStatus::success) return status;
         target += units * step;
         source += units * step;
@@ -123,10 +137,10 @@ HvStatus WinHv::create_vp(PartitionId partition, VpIndex vp) {
 
 HvStatus WinHv::install_intercept(PartitionId partition, InterceptType type, std::uint32_t access,
                                   std::uint64_t parameter) {
-    return simple(kInstallIntercept,
-                  hc::InstallIntercept{partition, access, static_cast<std::uint32_t>(type),
-                                       parameter},
-                  partition);
+    return simple(
+        kInstallIntercept,
+        hc::InstallIntercept{partition, access, static_cast<std::uint32_t>(type), parameter},
+        partition);
 }
 
 HvStatus WinHv::create_port(PartitionId owner, PortId port, PartitionId connection_partition,
@@ -171,8 +185,8 @@ HvStatus WinHv::post_message(ConnectionId connection, std::uint32_t type,
 
 HvStatus WinHv::signal_event(ConnectionId connection, std::uint16_t flag) {
     const std::uint64_t input = connection | static_cast<std::uint64_t>(flag) << 32;
-    const std::uint64_t result = core_.hypercall(
-        HypercallInput::Fast::set(std::uint64_t{kSignalEvent}, 1), input, 0);
+    const std::uint64_t result =
+        core_.hypercall(HypercallInput::Fast::set(std::uint64_t{kSignalEvent}, 1), input, 0);
     return static_cast<HvStatus>(HypercallResult::Status::get(result));
 }
 

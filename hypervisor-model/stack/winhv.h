@@ -70,7 +70,8 @@ class WinHv {
     HvStatus call(std::uint16_t code, std::span<const std::uint8_t> input, unsigned reps,
                   std::span<std::uint8_t> output = {}, PartitionId charged = kInvalidPartition);
     template <typename Input>
-    HvStatus simple(std::uint16_t code, const Input& input, PartitionId charged = kInvalidPartition) {
+    HvStatus simple(std::uint16_t code, const Input& input,
+                    PartitionId charged = kInvalidPartition) {
         return call(code, {reinterpret_cast<const std::uint8_t*>(&input), sizeof input}, 0, {},
                     charged);
     }

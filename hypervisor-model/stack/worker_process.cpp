@@ -25,8 +25,7 @@ constexpr unsigned kIoApicPins = 24;
 /// Parent's side of a wrong status while it builds a machine: a bug of this software.
 void expect_success(HvStatus status, const char* what) {
     if (status == HvStatus::success) return;
-    throw sim::ModelError(
-        fmt::format("{} answered {:#06x}", what, static_cast<unsigned>(status)));
+    throw sim::ModelError(fmt::format("{} answered {:#06x}", what, static_cast<unsigned>(status)));
 }
 
 template <typename Payload>
@@ -66,8 +65,8 @@ hc::RegisterAssociation reg64(std::uint32_t name, std::uint64_t value) {
 hc::RegisterAssociation reg_segment(std::uint32_t name, const firmware::BootSegment& segment) {
     hc::RegisterAssociation association;
     association.name = name;
-    association.value = RegisterValue::of(WireSegment::from(
-        {segment.selector, segment.limit, segment.base, segment.attributes}));
+    association.value = RegisterValue::of(
+        WireSegment::from({segment.selector, segment.limit, segment.base, segment.attributes}));
     return association;
 }
 
@@ -174,7 +173,8 @@ WorkerProcess::~WorkerProcess() = default;
 std::optional<std::uint64_t> WorkerProcess::root_address(std::uint64_t gpa,
                                                          std::uint64_t length) const {
     const auto within = [&](const firmware::AddressRange& range) {
-        return gpa >= range.base && length <= range.length && gpa - range.base <= range.length - length;
+        return gpa >= range.base && length <= range.length &&
+               gpa - range.base <= range.length - length;
     };
     if (within(plan_.low_ram)) return memory_base_ + gpa;
     if (within(plan_.high_ram))
@@ -195,10 +195,10 @@ void WorkerProcess::create(RootVp& vp) {
     expect_success(winhv.map_memory(partition_, 0, source, low_pages, kMapAll),
                    "HvCallMapGpaPages");
     if (plan_.high_ram.length != 0)
-        expect_success(winhv.map_memory(partition_, sim::page_of(plan_.high_ram.base),
-                                        source + low_pages,
-                                        plan_.high_ram.length >> sim::kPageShift, kMapAll),
-                       "HvCallMapGpaPages");
+        expect_success(
+            winhv.map_memory(partition_, sim::page_of(plan_.high_ram.base), source + low_pages,
+                             plan_.high_ram.length >> sim::kPageShift, kMapAll),
+            "HvCallMapGpaPages");
     for (VpIndex i = 0; i < description_.processors; ++i)
         expect_success(winhv.create_vp(partition_, i), "HvCallCreateVp");
     for (const PortRange& range : ports_)
@@ -230,8 +230,7 @@ void WorkerProcess::load(RootVp& vp) {
     acpi.where = description_.where;
     const firmware::AcpiImage image = firmware::build_acpi(acpi);
     firmware::write_acpi(image, writer);
-    start_processors(
-        vp, firmware::load_boot_image(description_.boot, plan_, image.rsdp(), writer));
+    start_processors(vp, firmware::load_boot_image(description_.boot, plan_, image.rsdp(), writer));
 }
 
 /// The boot processor's registers; the others wait for INIT and SIPI as after power-up.
@@ -285,9 +284,9 @@ bool WorkerProcess::on_work(RootVp& vp) {
         return true;
     }
     if (next_deadline() <= now) {
-        for (sim::Clocked* device : {static_cast<sim::Clocked*>(&uart_),
-                                     static_cast<sim::Clocked*>(&rtc_),
-                                     static_cast<sim::Clocked*>(&acpi_pm_)})
+        for (sim::Clocked* device :
+             {static_cast<sim::Clocked*>(&uart_), static_cast<sim::Clocked*>(&rtc_),
+              static_cast<sim::Clocked*>(&acpi_pm_)})
             if (device->next_deadline() <= now) device->advance_to(now);
         return true;
     }
@@ -323,9 +322,13 @@ void WorkerProcess::write_msi(apic::MsiMessage message, apic::InterruptSource, s
 void WorkerProcess::on_intercept(RootVp& vp, const MessageSlot& message) {
     const sim::Time now = vp.winhv().core().now();
     switch (static_cast<MessageType>(message.type)) {
-        case MessageType::io_port_intercept: io_intercept(vp, message); break;
+        case MessageType::io_port_intercept:
+            io_intercept(vp, message);
+            break;
         case MessageType::unmapped_gpa:
-        case MessageType::gpa_intercept: memory_intercept(vp, message); break;
+        case MessageType::gpa_intercept:
+            memory_intercept(vp, message);
+            break;
         case MessageType::apic_eoi:
             io_apic_.broadcast_eoi(
                 static_cast<std::uint8_t>(payload_of<ApicEoiMessage>(message).vector), now);
@@ -337,7 +340,8 @@ void WorkerProcess::on_intercept(RootVp& vp, const MessageSlot& message) {
                                intercept.header.rip));
             break;
         }
-        default: break;
+        default:
+            break;
     }
     deliver_interrupts(vp);
 }
@@ -399,8 +403,7 @@ void WorkerProcess::io_intercept(RootVp& vp, const MessageSlot& message) {
     }
     const std::uint64_t value = read_port(intercept.port, size, now);
     const std::uint64_t mask = size == 4 ? 0xffffffff : size == 2 ? 0xffff : 0xff;
-    const std::uint64_t rax =
-        size == 4 ? value : (intercept.rax & ~mask) | (value & mask);
+    const std::uint64_t rax = size == 4 ? value : (intercept.rax & ~mask) | (value & mask);
     resume(vp, target, next, rax);
 }
 
@@ -494,7 +497,9 @@ void WorkerProcess::sleep(unsigned sleep_type, sim::Time now) {
     if (sleep_type == 0) finish(VmEnd::poweroff, now, {});  // S5 of the DSDT
 }
 
-void WorkerProcess::reset(sim::Time now) { finish(VmEnd::reset, now, {}); }
+void WorkerProcess::reset(sim::Time now) {
+    finish(VmEnd::reset, now, {});
+}
 
 void WorkerProcess::exit(std::uint32_t code, sim::Time now) {
     finish(VmEnd::exit, now, fmt::format("exit code {}", code), code);

@@ -94,15 +94,15 @@ class WorkerProcess final : public PartitionClient,
     void io_intercept(RootVp& vp, const MessageSlot& message);
     void string_io(RootVp& vp, const IoPortIntercept& intercept);
     void memory_intercept(RootVp& vp, const MessageSlot& message);
-    void resume(RootVp& vp, VpIndex target, std::uint64_t rip,
-                std::optional<std::uint64_t> rax);
+    void resume(RootVp& vp, VpIndex target, std::uint64_t rip, std::optional<std::uint64_t> rax);
     std::uint32_t read_port(std::uint16_t port, unsigned size, sim::Time& now);
     void write_port(std::uint16_t port, unsigned size, std::uint32_t value, sim::Time now);
     void finish(VmEnd end, sim::Time now, const std::string& detail,
                 std::optional<std::uint32_t> exit_code = std::nullopt);
     void deliver_interrupts(RootVp& vp);
 
-    // devices::PowerControl, devices::ExitControl, apic::MsiSink, cpu::engine::MmioHandler (the I/O APIC's page)
+    // devices::PowerControl, devices::ExitControl, apic::MsiSink, cpu::engine::MmioHandler (the I/O
+    // APIC's page)
     void sleep(unsigned sleep_type, sim::Time now) override;
     void reset(sim::Time now) override;
     void exit(std::uint32_t code, sim::Time now) override;

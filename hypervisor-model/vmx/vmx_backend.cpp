@@ -11,13 +11,12 @@ namespace {
 namespace vmx = cpu::vmx;
 using vmx::Field;
 
-constexpr std::uint32_t kPrimary =
-    vmx::primary::kTscOffsetting | vmx::primary::kHltExiting | vmx::primary::kCr8LoadExiting |
-    vmx::primary::kCr8StoreExiting | vmx::primary::kIoBitmaps | vmx::primary::kMsrBitmaps |
-    vmx::primary::kSecondaryControls;
+constexpr std::uint32_t kPrimary = vmx::primary::kTscOffsetting | vmx::primary::kHltExiting |
+                                   vmx::primary::kCr8LoadExiting | vmx::primary::kCr8StoreExiting |
+                                   vmx::primary::kIoBitmaps | vmx::primary::kMsrBitmaps |
+                                   vmx::primary::kSecondaryControls;
 constexpr std::uint32_t kSecondary = vmx::secondary::kEpt | vmx::secondary::kVpid |
-                                     vmx::secondary::kUnrestrictedGuest |
-                                     vmx::secondary::kRdtscp;
+                                     vmx::secondary::kUnrestrictedGuest | vmx::secondary::kRdtscp;
 
 // CR0 and CR4 bits that VMX operation fixes and the guest must not see or change.
 constexpr std::uint64_t kCr0Owned = cpu::cr0::kNE;
@@ -71,8 +70,8 @@ void VmxBackend::write_controls(const VmxPages& pages, const VmxBackendConfig& c
     ram.fill(pages.msr_bitmap, sim::kPageSize, 0xff);
     for (const std::uint32_t msr : kGuestOwnMsrs)
         for (const std::uint64_t half : {0, 2048}) {
-            const std::uint64_t byte = pages.msr_bitmap + half + (msr >= 0xc0000000 ? 1024 : 0) +
-                                       (msr & 0x1fff) / 8;
+            const std::uint64_t byte =
+                pages.msr_bitmap + half + (msr >= 0xc0000000 ? 1024 : 0) + (msr & 0x1fff) / 8;
             std::uint8_t bits = 0;
             ram.read(byte, bits);
             ram.write(byte, static_cast<std::uint8_t>(bits & ~(1u << (msr & 7))));
@@ -116,8 +115,7 @@ ExitInfo VmxBackend::exit_info() const {
     ExitInfo exit;
     exit.raw_reason = static_cast<std::uint32_t>(vmcs_.read(Field::EXIT_REASON));
     exit.qualification = vmcs_.read(Field::EXIT_QUALIFICATION);
-    exit.instruction_length =
-        static_cast<std::uint8_t>(vmcs_.read(Field::EXIT_INSTRUCTION_LENGTH));
+    exit.instruction_length = static_cast<std::uint8_t>(vmcs_.read(Field::EXIT_INSTRUCTION_LENGTH));
     const std::uint64_t info = vmcs_.read(Field::EXIT_INTERRUPTION_INFO);
     exit.has_vector = vmx::interruption::VALID::test(info);
     exit.vector = static_cast<std::uint8_t>(vmx::interruption::VECTOR::get(info));
@@ -127,22 +125,46 @@ ExitInfo VmxBackend::exit_info() const {
             static_cast<std::uint32_t>(vmcs_.read(Field::EXIT_INTERRUPTION_ERROR_CODE));
     switch (static_cast<vmx::ExitReason>(exit.raw_reason & 0xffff)) {
         case vmx::ExitReason::exception_or_nmi:
-            exit.kind = vmx::interruption::TYPE::get(info) == 2 ? ExitKind::nmi
-                                                                : ExitKind::exception;
+            exit.kind =
+                vmx::interruption::TYPE::get(info) == 2 ? ExitKind::nmi : ExitKind::exception;
             break;
-        case vmx::ExitReason::external_interrupt: exit.kind = ExitKind::external_interrupt; break;
+        case vmx::ExitReason::external_interrupt:
+            exit.kind = ExitKind::external_interrupt;
+            break;
         case vmx::ExitReason::nmi_window:
-        case vmx::ExitReason::interrupt_window: exit.kind = ExitKind::interrupt_window; break;
-        case vmx::ExitReason::triple_fault: exit.kind = ExitKind::triple_fault; break;
-        case vmx::ExitReason::cpuid: exit.kind = ExitKind::cpuid; break;
-        case vmx::ExitReason::hlt: exit.kind = ExitKind::hlt; break;
-        case vmx::ExitReason::pause: exit.kind = ExitKind::pause_loop; break;
-        case vmx::ExitReason::xsetbv: exit.kind = ExitKind::xsetbv; break;
-        case vmx::ExitReason::rdmsr: exit.kind = ExitKind::msr_read; break;
-        case vmx::ExitReason::wrmsr: exit.kind = ExitKind::msr_write; break;
-        case vmx::ExitReason::cr_access: exit.kind = ExitKind::cr_access; break;
-        case vmx::ExitReason::vmcall: exit.kind = ExitKind::hypercall; break;
-        case vmx::ExitReason::invd: exit.kind = ExitKind::cache_control; break;
+        case vmx::ExitReason::interrupt_window:
+            exit.kind = ExitKind::interrupt_window;
+            break;
+        case vmx::ExitReason::triple_fault:
+            exit.kind = ExitKind::triple_fault;
+            break;
+        case vmx::ExitReason::cpuid:
+            exit.kind = ExitKind::cpuid;
+            break;
+        case vmx::ExitReason::hlt:
+            exit.kind = ExitKind::hlt;
+            break;
+        case vmx::ExitReason::pause:
+            exit.kind = ExitKind::pause_loop;
+            break;
+        case vmx::ExitReason::xsetbv:
+            exit.kind = ExitKind::xsetbv;
+            break;
+        case vmx::ExitReason::rdmsr:
+            exit.kind = ExitKind::msr_read;
+            break;
+        case vmx::ExitReason::wrmsr:
+            exit.kind = ExitKind::msr_write;
+            break;
+        case vmx::ExitReason::cr_access:
+            exit.kind = ExitKind::cr_access;
+            break;
+        case vmx::ExitReason::vmcall:
+            exit.kind = ExitKind::hypercall;
+            break;
+        case vmx::ExitReason::invd:
+            exit.kind = ExitKind::cache_control;
+            break;
         case vmx::ExitReason::io_instruction:
             exit.kind = ExitKind::io;
             exit.io.size = static_cast<std::uint8_t>((exit.qualification & 7) + 1);
@@ -158,22 +180,29 @@ ExitInfo VmxBackend::exit_info() const {
             exit.gva_valid = sim::bit(exit.qualification, 7);
             exit.write = sim::bit(exit.qualification, 1);
             exit.execute = sim::bit(exit.qualification, 2);
-            exit.operand =
-                exit.gva_valid && sim::bit(exit.qualification, 8) && !exit.execute &&
-                !vmx::interruption::VALID::test(vmcs_.read(Field::IDT_VECTORING_INFO));
+            exit.operand = exit.gva_valid && sim::bit(exit.qualification, 8) && !exit.execute &&
+                           !vmx::interruption::VALID::test(vmcs_.read(Field::IDT_VECTORING_INFO));
             break;
         case vmx::ExitReason::ept_misconfiguration:
             exit.kind = ExitKind::nested_misconfiguration;
             exit.gpa = vmcs_.read(Field::GUEST_PHYSICAL_ADDRESS);
             break;
-        case vmx::ExitReason::vmclear: case vmx::ExitReason::vmlaunch:
-        case vmx::ExitReason::vmptrld: case vmx::ExitReason::vmptrst:
-        case vmx::ExitReason::vmread: case vmx::ExitReason::vmresume:
-        case vmx::ExitReason::vmwrite: case vmx::ExitReason::vmxoff:
-        case vmx::ExitReason::vmxon: case vmx::ExitReason::invept: case vmx::ExitReason::invvpid:
+        case vmx::ExitReason::vmclear:
+        case vmx::ExitReason::vmlaunch:
+        case vmx::ExitReason::vmptrld:
+        case vmx::ExitReason::vmptrst:
+        case vmx::ExitReason::vmread:
+        case vmx::ExitReason::vmresume:
+        case vmx::ExitReason::vmwrite:
+        case vmx::ExitReason::vmxoff:
+        case vmx::ExitReason::vmxon:
+        case vmx::ExitReason::invept:
+        case vmx::ExitReason::invvpid:
             exit.kind = ExitKind::virtualization_instruction;
             break;
-        default: exit.kind = ExitKind::other; break;
+        default:
+            exit.kind = ExitKind::other;
+            break;
     }
     return exit;
 }
@@ -181,8 +210,7 @@ ExitInfo VmxBackend::exit_info() const {
 void VmxBackend::skip_instruction(unsigned length) {
     std::uint64_t next = rip() + length;
     const bool long64 =
-        (efer() & cpu::efer::kLMA) &&
-        cpu::ar::L::test(vmcs_.read(Field::GUEST_CS_ACCESS_RIGHTS));
+        (efer() & cpu::efer::kLMA) && cpu::ar::L::test(vmcs_.read(Field::GUEST_CS_ACCESS_RIGHTS));
     if (!long64) next &= 0xffffffff;
     set_rip(next);
     // An instruction was executed: the shadow of STI or MOV SS ends (SDM 3C 25.4.2).
@@ -214,8 +242,10 @@ void VmxBackend::write_cr0(std::uint64_t value) {
     std::uint64_t efer_value = efer();
     const bool paging_changes = ((value ^ old) & cpu::cr0::kPG) != 0;
     if (paging_changes && (efer_value & cpu::efer::kLME)) {
-        if (value & cpu::cr0::kPG) efer_value |= cpu::efer::kLMA;
-        else efer_value &= ~cpu::efer::kLMA;
+        if (value & cpu::cr0::kPG)
+            efer_value |= cpu::efer::kLMA;
+        else
+            efer_value &= ~cpu::efer::kLMA;
         vmcs_.write(Field::GUEST_EFER, efer_value);
     }
     vmcs_.write(Field::GUEST_CR0, value | kCr0Owned | cpu::cr0::kET);
@@ -228,14 +258,19 @@ bool VmxBackend::emulate_cr_access(const ExitInfo& exit, apic::LocalApic& virtua
     enum : unsigned { kMovTo, kMovFrom, kClts, kLmsw };
     switch (access) {
         case kMovFrom:
-            if (number == 8) set_gpr(reg, virtual_apic.tpr() >> 4);
-            else set_gpr(reg, cr(number));
+            if (number == 8)
+                set_gpr(reg, virtual_apic.tpr() >> 4);
+            else
+                set_gpr(reg, cr(number));
             return true;
-        case kClts: write_cr0(cr(0) & ~cpu::cr0::kTS); return true;
+        case kClts:
+            write_cr0(cr(0) & ~cpu::cr0::kTS);
+            return true;
         case kLmsw:
             write_cr0((cr(0) & ~std::uint64_t{0xe}) | (exit.qualification >> 16 & 0xf));
             return true;
-        default: break;
+        default:
+            break;
     }
     const std::uint64_t value = gpr(reg);
     switch (number) {
@@ -245,12 +280,14 @@ bool VmxBackend::emulate_cr_access(const ExitInfo& exit, apic::LocalApic& virtua
                 return false;
             write_cr0(value);
             return true;
-        case 4: return false;  // the guest has no VMX: setting VMXE is #GP
+        case 4:
+            return false;  // the guest has no VMX: setting VMXE is #GP
         case 8:
             if (value >> 4) return false;
             virtual_apic.set_tpr(static_cast<std::uint8_t>(value << 4));
             return true;
-        default: return false;
+        default:
+            return false;
     }
 }
 
@@ -278,8 +315,10 @@ std::uint64_t VmxBackend::gpr(unsigned index) const {
     return index == cpu::engine::kRsp ? vmcs_.read(Field::GUEST_RSP) : core_.gpr(index);
 }
 void VmxBackend::set_gpr(unsigned index, std::uint64_t value) {
-    if (index == cpu::engine::kRsp) vmcs_.write(Field::GUEST_RSP, value);
-    else core_.set_gpr(index, value);
+    if (index == cpu::engine::kRsp)
+        vmcs_.write(Field::GUEST_RSP, value);
+    else
+        core_.set_gpr(index, value);
 }
 
 std::uint64_t VmxBackend::cr(unsigned index) const {
@@ -287,11 +326,13 @@ std::uint64_t VmxBackend::cr(unsigned index) const {
         case 0:
             return (vmcs_.read(Field::GUEST_CR0) & ~kCr0Owned) |
                    (vmcs_.read(Field::CR0_READ_SHADOW) & kCr0Owned);
-        case 3: return vmcs_.read(Field::GUEST_CR3);
+        case 3:
+            return vmcs_.read(Field::GUEST_CR3);
         case 4:
             return (vmcs_.read(Field::GUEST_CR4) & ~kCr4Owned) |
                    (vmcs_.read(Field::CR4_READ_SHADOW) & kCr4Owned);
-        default: return core_.cr(2);
+        default:
+            return core_.cr(2);
     }
 }
 
@@ -301,12 +342,16 @@ void VmxBackend::set_cr(unsigned index, std::uint64_t value) {
             vmcs_.write(Field::CR0_READ_SHADOW, value & kCr0Owned);
             vmcs_.write(Field::GUEST_CR0, value | kCr0Owned);
             break;
-        case 3: vmcs_.write(Field::GUEST_CR3, value); break;
+        case 3:
+            vmcs_.write(Field::GUEST_CR3, value);
+            break;
         case 4:
             vmcs_.write(Field::CR4_READ_SHADOW, value & kCr4Owned);
             vmcs_.write(Field::GUEST_CR4, value | kCr4Owned);
             break;
-        default: core_.set_cr(2, value); break;
+        default:
+            core_.set_cr(2, value);
+            break;
     }
 }
 
@@ -314,17 +359,20 @@ std::uint64_t VmxBackend::dr(unsigned index) const {
     return index == 7 ? vmcs_.read(Field::GUEST_DR7) : core_.dr(index);
 }
 void VmxBackend::set_dr(unsigned index, std::uint64_t value) {
-    if (index == 7) vmcs_.write(Field::GUEST_DR7, value);
-    else core_.set_dr(index, value);
+    if (index == 7)
+        vmcs_.write(Field::GUEST_DR7, value);
+    else
+        core_.set_dr(index, value);
 }
 
-void VmxBackend::set_efer(std::uint64_t value) { vmcs_.write(Field::GUEST_EFER, value); }
+void VmxBackend::set_efer(std::uint64_t value) {
+    vmcs_.write(Field::GUEST_EFER, value);
+}
 
 Segment VmxBackend::segment(SegmentName name) const {
     const auto index = static_cast<unsigned>(name);
     Segment segment;
-    segment.selector =
-        static_cast<std::uint16_t>(vmcs_.read(nth(Field::GUEST_ES_SELECTOR, index)));
+    segment.selector = static_cast<std::uint16_t>(vmcs_.read(nth(Field::GUEST_ES_SELECTOR, index)));
     segment.limit = static_cast<std::uint32_t>(vmcs_.read(nth(Field::GUEST_ES_LIMIT, index)));
     segment.access_rights =
         static_cast<std::uint32_t>(vmcs_.read(nth(Field::GUEST_ES_ACCESS_RIGHTS, index)));
@@ -359,11 +407,20 @@ void VmxBackend::set_idtr(const TableRegister& value) {
 
 bool VmxBackend::read_msr(std::uint32_t number, std::uint64_t& value) const {
     switch (number) {
-        case cpu::msr::kPat: value = vmcs_.read(Field::GUEST_PAT); return true;
-        case cpu::msr::kSysenterCs: value = vmcs_.read(Field::GUEST_SYSENTER_CS); return true;
-        case cpu::msr::kSysenterEsp: value = vmcs_.read(Field::GUEST_SYSENTER_ESP); return true;
-        case cpu::msr::kSysenterEip: value = vmcs_.read(Field::GUEST_SYSENTER_EIP); return true;
-        default: break;
+        case cpu::msr::kPat:
+            value = vmcs_.read(Field::GUEST_PAT);
+            return true;
+        case cpu::msr::kSysenterCs:
+            value = vmcs_.read(Field::GUEST_SYSENTER_CS);
+            return true;
+        case cpu::msr::kSysenterEsp:
+            value = vmcs_.read(Field::GUEST_SYSENTER_ESP);
+            return true;
+        case cpu::msr::kSysenterEip:
+            value = vmcs_.read(Field::GUEST_SYSENTER_EIP);
+            return true;
+        default:
+            break;
     }
     if (!cpu::engine::Engine::is_native_msr(number)) return false;
     value = core_.native_msr(number);
@@ -372,11 +429,20 @@ bool VmxBackend::read_msr(std::uint32_t number, std::uint64_t& value) const {
 
 bool VmxBackend::write_msr(std::uint32_t number, std::uint64_t value) {
     switch (number) {
-        case cpu::msr::kPat: vmcs_.write(Field::GUEST_PAT, value); return true;
-        case cpu::msr::kSysenterCs: vmcs_.write(Field::GUEST_SYSENTER_CS, value); return true;
-        case cpu::msr::kSysenterEsp: vmcs_.write(Field::GUEST_SYSENTER_ESP, value); return true;
-        case cpu::msr::kSysenterEip: vmcs_.write(Field::GUEST_SYSENTER_EIP, value); return true;
-        default: break;
+        case cpu::msr::kPat:
+            vmcs_.write(Field::GUEST_PAT, value);
+            return true;
+        case cpu::msr::kSysenterCs:
+            vmcs_.write(Field::GUEST_SYSENTER_CS, value);
+            return true;
+        case cpu::msr::kSysenterEsp:
+            vmcs_.write(Field::GUEST_SYSENTER_ESP, value);
+            return true;
+        case cpu::msr::kSysenterEip:
+            vmcs_.write(Field::GUEST_SYSENTER_EIP, value);
+            return true;
+        default:
+            break;
     }
     if (!cpu::engine::Engine::is_native_msr(number)) return false;
     core_.set_native_msr(number, value);

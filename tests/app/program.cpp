@@ -244,8 +244,7 @@ TEST_CASE("expected statistics: met, missed, unknown, no comparison") {
     CHECK(expecting("disk.* == 3").code == kExitMet);
     const Result missed = expecting("disk.reads > 3");
     CHECK(missed.code == kExitUnmet);
-    CHECK(missed.err.starts_with(
-        "hvsim: expected of the statistics: disk.reads > 3; found: 3\n"));
+    CHECK(missed.err.starts_with("hvsim: expected of the statistics: disk.reads > 3; found: 3\n"));
     const Result unknown = expecting("disk.reasd > 3");
     CHECK(unknown.code == kExitConfig);
     CHECK(unknown.err.find("expect.statistics[1]: the run has no statistic \"disk.reasd\"\n"
@@ -258,8 +257,9 @@ TEST_CASE("expected statistics: met, missed, unknown, no comparison") {
 
 TEST_CASE("a wrong comparison is shown where it stands in the file") {
     const TemporaryFolder folder;
-    folder.write("test.toml", TemporaryFolder::scenario("poweroff") +
-                                  "statistics = [\n    \"disk.reads > 0\",\n    \"disk.reads\",\n]\n");
+    folder.write("test.toml",
+                 TemporaryFolder::scenario("poweroff") +
+                     "statistics = [\n    \"disk.reads > 0\",\n    \"disk.reads\",\n]\n");
     const Result result = run_scenario(folder);
     CHECK(result.code == kExitConfig);
     CHECK(result.err.starts_with("hvsim: " + folder.file("test.toml") +

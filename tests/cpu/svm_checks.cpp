@@ -42,8 +42,7 @@ constexpr Broken kBroken[] = {
          b.put(vmcb::MSRPM_BASE_PA, ~0ull);
      }},
     {123, "15.5.1", "GUEST_ASID", [](Bench& b) { b.put(vmcb::GUEST_ASID, 0); }},
-    {124, "15.21.10", "VINTR",
-     [](Bench& b) { b.put(vmcb::VINTR, vintr::V_NMI_ENABLE::kMask); }},
+    {124, "15.21.10", "VINTR", [](Bench& b) { b.put(vmcb::VINTR, vintr::V_NMI_ENABLE::kMask); }},
     {130, "15.34", "NESTED_CONTROL", [](Bench& b) { b.put(vmcb::NESTED_CONTROL, 2); }},
     {131, "15.25.4", "N_CR3",
      [](Bench& b) {

@@ -86,12 +86,24 @@ const std::vector<Broken>& controls() {
           {F::SECONDARY_CONTROLS, kNested | secondary::kVirtualInterruptDelivery},
           {F::PIN_BASED_CONTROLS, 0x3e}}},
         {136, "27.2.1.1", {kTprShadow, {F::PIN_BASED_CONTROLS, kPosted}}},
-        {137, "27.2.1.1", {kTprShadow, kDelivery, {F::PIN_BASED_CONTROLS, kPosted},
-                           {F::EXIT_CONTROLS, 0x36dff | exit_control::kHostAddressSpace64}}},
-        {138, "27.2.1.1", {kTprShadow, kDelivery, {F::PIN_BASED_CONTROLS, kPosted},
-                           {F::POSTED_INTERRUPT_NOTIFICATION_VECTOR, 0x100}}},
-        {139, "27.2.1.1", {kTprShadow, kDelivery, {F::PIN_BASED_CONTROLS, kPosted},
-                           {F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS, 0x20}}},
+        {137,
+         "27.2.1.1",
+         {kTprShadow,
+          kDelivery,
+          {F::PIN_BASED_CONTROLS, kPosted},
+          {F::EXIT_CONTROLS, 0x36dff | exit_control::kHostAddressSpace64}}},
+        {138,
+         "27.2.1.1",
+         {kTprShadow,
+          kDelivery,
+          {F::PIN_BASED_CONTROLS, kPosted},
+          {F::POSTED_INTERRUPT_NOTIFICATION_VECTOR, 0x100}}},
+        {139,
+         "27.2.1.1",
+         {kTprShadow,
+          kDelivery,
+          {F::PIN_BASED_CONTROLS, kPosted},
+          {F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS, 0x20}}},
         {140,
          "27.2.1.1",
          {{F::SECONDARY_CONTROLS, kNested | secondary::kPageModificationLogging},
@@ -114,8 +126,8 @@ const std::vector<Broken>& controls() {
           {F::VMREAD_BITMAP_ADDRESS, 1}}},
         {118,
          "27.2.1.2",
-         {{F::EXIT_CONTROLS, 0x36dff | exit_control::kHostAddressSpace64 |
-                                 exit_control::kSavePreemptionTimer}}},
+         {{F::EXIT_CONTROLS,
+           0x36dff | exit_control::kHostAddressSpace64 | exit_control::kSavePreemptionTimer}}},
         {115, "27.2.1.2", {{F::EXIT_CONTROLS, 0}}},
         {116, "27.2.1.2", {{F::EXIT_MSR_STORE_COUNT, 1}, {F::EXIT_MSR_STORE_ADDRESS, 0x6008}}},
         {117, "27.2.1.2", {{F::EXIT_MSR_LOAD_COUNT, 1}, {F::EXIT_MSR_LOAD_ADDRESS, 1}}},
@@ -394,8 +406,8 @@ TEST_CASE("every rule has a row here") {
         std::ifstream file(std::string(HVSIM_SOURCE_DIR) + name);
         text += std::string{std::istreambuf_iterator<char>(file), {}};
     }
-    // Cases of their own; 223 and 224 stand behind 221 where the host is in IA-32e mode, and 405 and
-    // 406 are about guests of programs.
+    // Cases of their own; 223 and 224 stand behind 221 where the host is in IA-32e mode, and 405
+    // and 406 are about guests of programs.
     std::set<std::uint32_t> tested{109, 223, 224, 352, 353, 354, 383, 405, 406};
     for (const auto* rows : {&controls(), &host_state(), &guest_registers(), &guest_segments()})
         for (const Broken& row : *rows) tested.insert(row.rule);

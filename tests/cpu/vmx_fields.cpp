@@ -118,7 +118,7 @@ TEST_CASE("capability MSRs (SDM 3D appendix A)") {
     std::uint64_t value = 0;
     CHECK_FALSE(capability_msr(0x47f, value));
     CHECK(capability_msr(0x491, value));
-    CHECK(value == 1);  // EPTP switching
+    CHECK(value == 1);                          // EPTP switching
     CHECK_FALSE(capability_msr(0x492, value));  // no VM functions
 }
 
