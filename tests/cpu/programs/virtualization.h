@@ -7,7 +7,8 @@
 //   event: vector=V FIELD=VALUE...  each event that the handlers of machine.inc have seen, in order
 //   result: INDEX=VALUE...          what the program has stored
 //   ends: shutdown                  where the processor does not halt
-//   sipi: VECTOR                    a start-up IPI arrives when the program has come to its end
+//   nmi:                            an NMI arrives when the processor waits
+//   sipi: VECTOR                    a start-up IPI does
 //
 // A VALUE is a number, a label, a label and a number (label+3), or one of these and a mask of the
 // bits that count (0x10/0xff). FIELD is a VMCS or VMCB field that the host notes, a register of the
@@ -58,7 +59,7 @@ inline std::vector<Expectation> read_header(const std::string& name) {
         if (!expected.kind.ends_with(':') || expected.kind.size() < 2) continue;
         expected.kind.pop_back();
         expected.text = line;
-        const std::set<std::string> kinds{"exit", "fail", "event", "result", "ends", "sipi"};
+        const std::set<std::string> kinds{"exit", "fail", "event", "result", "ends", "nmi", "sipi"};
         if (!kinds.contains(expected.kind)) continue;
         std::string word;
         while (words >> word) {
@@ -191,8 +192,12 @@ void check_program(const std::string& name, const std::string& model, Note&& not
                                       [](const Expectation& e) { return e.kind == "ends"; });
     End end = m.run(20 * sim::kMillisecond);
     for (const Expectation& line : header) {
-        if (line.kind != "sipi") continue;
-        m.send_sipi(static_cast<std::uint8_t>(std::stoul(line.name, nullptr, 0)));
+        if (line.kind == "nmi")
+            m.send_nmi();
+        else if (line.kind == "sipi")
+            m.send_sipi(static_cast<std::uint8_t>(std::stoul(line.name, nullptr, 0)));
+        else
+            continue;
         end = m.run(20 * sim::kMillisecond);
     }
     std::vector<NotedExit> exits;
