@@ -37,9 +37,11 @@ class Processor final : private apic::InterruptFabric, private apic::EoiSink {
                                    kSecondBlock = 0x21000, kPages = 0x30000;
     static constexpr std::uint16_t kCode = 0x08, kData = 0x10, kTask = 0x18;
     static constexpr std::uint32_t kTableLimit = 0xfff;
+    static constexpr std::uint32_t kEntries = 8;            ///< of the guest, at most
+    static constexpr sim::Time kLimit = sim::kMicrosecond;  ///< of a run
 
     explicit Processor(const char* model)
-        : apic_(apic::LocalApicConfig{}, *this, *this),
+        : apic_(apic_config(timing_), *this, *this),
           core(engines_, ram, bus_, clock_, timing_, recorder, config(model), &apic_) {
         build_tables();
         enter_long_mode();
@@ -89,6 +91,13 @@ class Processor final : private apic::InterruptFabric, private apic::EoiSink {
     sim::Recorder recorder;
 
   private:
+    static apic::LocalApicConfig apic_config(const sim::TimingProfile& timing) {
+        apic::LocalApicConfig made;
+        made.bootstrap_processor = true;
+        made.timer_hz = timing.clock_apic_timer_hz;
+        made.tsc_hz = timing.clock_tsc_hz;
+        return made;
+    }
     static cpu::CoreConfig config(const char* model) {
         cpu::CoreConfig made;
         made.model = cpu::find_model(model);
