@@ -62,6 +62,14 @@ TEST_CASE("programs under AMD-V exit, fail and go on as their headers say") {
         check_program<svm::Operation>(name, "amd-milan", note);
 }
 
+TEST_CASE("every class of VMRUN's checks has a program that breaks it") {
+    check_rule_classes("svm", {{"control and debug registers, EFER, CS (15.5.1)", 101, 111},
+                               {"PDPTEs (5.2.2)", 112, 112},
+                               {"intercepts, maps, ASID (15.5.1)", 120, 124},
+                               {"nested paging (15.25)", 130, 134},
+                               {"TLB control and EVENTINJ (15.16.2, 15.20)", 140, 142}});
+}
+
 TEST_CASE("every AMD-V exit code that the model knows has a program") {
     std::vector<std::string> codes{
 #define HVSIM_CODE_NAME(name, number) #name,

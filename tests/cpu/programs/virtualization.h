@@ -226,6 +226,32 @@ inline std::set<std::string> exits_of(const std::string& folder) {
     return names;
 }
 
+/// Rules that entries are checked by, by what they are about: numbers from `first` to `last`.
+struct RuleClass {
+    const char* name;
+    std::uint64_t first, last;
+};
+
+/// Each class has a rule that a program of the folder breaks, and no program names a rule outside.
+inline void check_rule_classes(const std::string& folder, const std::vector<RuleClass>& classes) {
+    std::set<std::uint64_t> broken;
+    for (const std::string& name : programs_in(folder))
+        for (const Expectation& expected : read_header(name))
+            for (const auto& [field, value] : expected.values)
+                if (field == "rule") broken.insert(std::stoull(value));
+    for (const RuleClass& rules : classes) {
+        CAPTURE(rules.name);
+        const auto first = broken.lower_bound(rules.first);
+        CHECK((first != broken.end() && *first <= rules.last));
+    }
+    for (const std::uint64_t rule : broken) {
+        CAPTURE(rule);
+        CHECK(std::any_of(classes.begin(), classes.end(), [rule](const RuleClass& rules) {
+            return rules.first <= rule && rule <= rules.last;
+        }));
+    }
+}
+
 /// A name that no program can have, and why.
 struct Unreachable {
     const char* name;

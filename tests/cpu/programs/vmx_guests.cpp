@@ -68,6 +68,24 @@ TEST_CASE("programs under VT-x exit, fail and go on as their headers say") {
         check_program<vmx::Operation>(name, "intel-skylake", note);
 }
 
+TEST_CASE("every class of VT-x entry checks has a program that breaks it") {
+    check_rule_classes("vmx", {{"VM-execution controls (27.2.1.1)", 101, 114},
+                               {"VM-exit controls (27.2.1.2)", 115, 118},
+                               {"VM-entry controls and event injection (27.2.1.3)", 119, 128},
+                               {"virtual APIC, posted interrupts, further structures", 129, 144},
+                               {"host control registers and MSRs (27.2.2)", 201, 208},
+                               {"host segments and tables (27.2.3)", 211, 215},
+                               {"the host's address-space size (27.2.4)", 221, 224},
+                               {"guest control registers, DR7, MSRs (27.3.1.1)", 301, 315},
+                               {"guest segments (27.3.1.2)", 321, 370},
+                               {"guest descriptor tables (27.3.1.3)", 371, 374},
+                               {"guest TR and LDTR (27.3.1.2)", 375, 378},
+                               {"guest RIP and RFLAGS (27.3.1.4)", 381, 384},
+                               {"guest non-register state (27.3.1.5)", 391, 399},
+                               {"guest PDPTEs (27.3.1.6)", 401, 401},
+                               {"guest activity and pending debug exceptions", 402, 406}});
+}
+
 TEST_CASE("every VT-x exit reason that the model knows has a program") {
     std::vector<std::string> reasons{
 #define HVSIM_REASON_NAME(name, number) #name,

@@ -30,6 +30,8 @@
 // fail: entry_invalid_controls rule=142 at=switching_without_ept
 // fail: entry_invalid_controls rule=143 at=eptp_list
 // fail: entry_invalid_controls rule=144 at=shadow_bitmaps
+// fail: entry_invalid_controls rule=138 at=posted_vector
+// fail: entry_invalid_controls rule=139 at=posted_descriptor
 #include "host.inc"
 start:
     call prepare
@@ -128,6 +130,18 @@ start:
     BREAK SECONDARY_CONTROLS, 1 << 14
     BREAK VMREAD_BITMAP_ADDRESS, 1
     ENTER shadow_bitmaps
+    BREAK PIN_BASED_CONTROLS, 0x97
+    BREAK PRIMARY_CONTROLS, 0x8421e172
+    BREAK SECONDARY_CONTROLS, 1 << 9
+    BREAK EXIT_CONTROLS, 0x33effb
+    BREAK POSTED_INTERRUPT_NOTIFICATION_VECTOR, 0x100
+    ENTER posted_vector
+    BREAK PIN_BASED_CONTROLS, 0x97
+    BREAK PRIMARY_CONTROLS, 0x8421e172
+    BREAK SECONDARY_CONTROLS, 1 << 9
+    BREAK EXIT_CONTROLS, 0x33effb
+    BREAK POSTED_INTERRUPT_DESCRIPTOR_ADDRESS, 0x20
+    ENTER posted_descriptor
     RUN                                     // mended
     FINISH
 guest:

@@ -27,6 +27,7 @@
 // exit: entry_failure_guest_state rule=382 at=rflags_reserved EXIT_QUALIFICATION=0
 // exit: entry_failure_guest_state rule=383 at=rflags_vm EXIT_QUALIFICATION=0
 // exit: entry_failure_guest_state rule=384 at=rflags_if EXIT_QUALIFICATION=0
+// exit: entry_failure_guest_state rule=306 at=pcide_outside EXIT_QUALIFICATION=0
 #include "host.inc"
 start:
     call prepare
@@ -108,6 +109,11 @@ start:
     ENTER rflags_vm
     BREAK ENTRY_INTERRUPTION_INFO, 0x80000030
     ENTER rflags_if
+    BREAK ENTRY_CONTROLS, 0x91ff
+    BREAK GUEST_EFER, 0
+    BREAK GUEST_CS_ACCESS_RIGHTS, 0xc09b
+    BREAK GUEST_CR4, 0x226a0
+    ENTER pcide_outside
     RUN                                     // mended
     FINISH
 guest:

@@ -38,6 +38,9 @@
 // exit: entry_failure_guest_state rule=352 at=v86_base EXIT_QUALIFICATION=0
 // exit: entry_failure_guest_state rule=353 at=v86_limit EXIT_QUALIFICATION=0
 // exit: entry_failure_guest_state rule=354 at=v86_rights EXIT_QUALIFICATION=0
+// exit: entry_failure_guest_state rule=338 at=ss_dpl_of_data_cs EXIT_QUALIFICATION=0
+// exit: entry_failure_guest_state rule=377 at=ldtr_reserved EXIT_QUALIFICATION=0
+// exit: entry_failure_guest_state rule=378 at=ldtr_granularity EXIT_QUALIFICATION=0
 #include "host.inc"
 start:
     call prepare
@@ -186,6 +189,16 @@ start:
     BREAK GUEST_GS_ACCESS_RIGHTS, 0xf3
     BREAK GUEST_CS_ACCESS_RIGHTS, 0xfb
     ENTER v86_rights
+    BREAK PRIMARY_CONTROLS, 0x8401e172
+    BREAK SECONDARY_CONTROLS, (1 << 7) + 2
+    BREAK GUEST_CS_ACCESS_RIGHTS, 0xc093
+    BREAK GUEST_SS_ACCESS_RIGHTS, 0xc0f3
+    ENTER ss_dpl_of_data_cs
+    BREAK GUEST_LDTR_ACCESS_RIGHTS, 0x182
+    ENTER ldtr_reserved
+    BREAK GUEST_LDTR_LIMIT, 0x100000
+    BREAK GUEST_LDTR_ACCESS_RIGHTS, 0x82
+    ENTER ldtr_granularity
     RUN                                     // mended
     FINISH
 guest:
