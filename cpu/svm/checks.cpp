@@ -1,9 +1,11 @@
-// The consistency checks of VMRUN. Each rule has a number of its own, its section, the field that
-// it is about and what it demands; the first broken one is reported.
+// The consistency checks of VMRUN. spec/rules.h has the rules in words; the first broken one is
+// reported.
 #include "cpu/descriptor.h"
 #include "cpu/msr_file.h"
 #include "cpu/svm/guest.h"
+#include "cpu/svm/spec/rules.h"
 #include "mmu/walk.h"
+#include "sim/error.h"
 
 namespace hvsim::cpu::svm {
 namespace {
@@ -13,12 +15,13 @@ class Rules {
   public:
     explicit Rules(EntryFailure& failure) : failure_(failure) {}
 
-    /// Rule `number` of `section`: `holds`, or else the field at `offset` is to blame.
-    void demand(std::uint32_t number, std::string_view section, std::uint16_t offset,
-                std::uint64_t value, bool holds, std::string_view text) {
+    /// Rule `number`: `holds`, or else the field at `offset` is to blame.
+    void demand(std::uint32_t number, std::uint16_t offset, std::uint64_t value, bool holds) {
         if (holds || failed_) return;
         failed_ = true;
-        failure_ = {number, section, text, offset, value};
+        const Rule* rule = find_rule(kRuleGroups, number).rule;
+        SIM_ASSERT(rule != nullptr);
+        failure_ = {number, rule->section, rule->demand, offset, value};
     }
     bool passed() const noexcept { return !failed_; }
 
@@ -34,74 +37,62 @@ constexpr std::uint64_t kCr4Valid = cr4::kVME | cr4::kPVI | cr4::kTSD | cr4::kDE
 constexpr std::uint64_t kEferValid =
     efer::kSCE | efer::kLME | efer::kLMA | efer::kNXE | efer::kSVME;
 
+/// APM 2 15.5.1.
 void check_registers(Rules& rules, const SaveImage& state, unsigned physical_bits) {
-    constexpr std::string_view kSection = "15.5.1";
     const std::uint64_t efer_value = state.get(vmcb::EFER);
     const std::uint64_t cr0 = state.get(vmcb::CR0), cr4 = state.get(vmcb::CR4);
-    const auto of = [&](std::uint32_t number, FieldAt<std::uint64_t> field, bool holds,
-                        std::string_view text) {
-        rules.demand(number, kSection, field.offset, state.get(field), holds, text);
+    const auto of = [&](std::uint32_t number, FieldAt<std::uint64_t> field, bool holds) {
+        rules.demand(number, field.offset, state.get(field), holds);
     };
-    of(101, vmcb::EFER, (efer_value & efer::kSVME) != 0, "EFER.SVME 1");
-    of(102, vmcb::CR0, (cr0 & cr0::kCD) || !(cr0 & cr0::kNW), "NW 0 where CD is 0");
-    of(103, vmcb::CR0, cr0 >> 32 == 0, "bits 63:32 0");
+    of(101, vmcb::EFER, (efer_value & efer::kSVME) != 0);
+    of(102, vmcb::CR0, (cr0 & cr0::kCD) || !(cr0 & cr0::kNW));
+    of(103, vmcb::CR0, cr0 >> 32 == 0);
     const bool long_mode = (efer_value & efer::kLME) && (cr0 & cr0::kPG);
-    of(104, vmcb::CR3, state.get(vmcb::CR3) >> physical_bits == 0,
-       "bits above the physical-address width 0");
-    of(105, vmcb::CR4, (cr4 & ~kCr4Valid) == 0, "reserved bits 0");
-    of(106, vmcb::DR6, state.get(vmcb::DR6) >> 32 == 0, "bits 63:32 0");
-    of(107, vmcb::DR7, state.get(vmcb::DR7) >> 32 == 0, "bits 63:32 0");
-    of(108, vmcb::EFER, (efer_value & ~kEferValid) == 0, "reserved bits 0");
-    of(109, vmcb::CR4, !long_mode || (cr4 & cr4::kPAE), "PAE 1 where EFER.LME and CR0.PG are 1");
-    of(110, vmcb::CR0, !long_mode || (cr0 & cr0::kPE), "PE 1 where EFER.LME and CR0.PG are 1");
+    of(104, vmcb::CR3, state.get(vmcb::CR3) >> physical_bits == 0);
+    of(105, vmcb::CR4, (cr4 & ~kCr4Valid) == 0);
+    of(106, vmcb::DR6, state.get(vmcb::DR6) >> 32 == 0);
+    of(107, vmcb::DR7, state.get(vmcb::DR7) >> 32 == 0);
+    of(108, vmcb::EFER, (efer_value & ~kEferValid) == 0);
+    of(109, vmcb::CR4, !long_mode || (cr4 & cr4::kPAE));
+    of(110, vmcb::CR0, !long_mode || (cr0 & cr0::kPE));
     const std::uint16_t cs = state.get(vmcb::CS_ATTRIB);
-    rules.demand(111, kSection, vmcb::CS_ATTRIB.offset, cs,
-                 !long_mode || !(cr4 & cr4::kPAE) || !attrib::L::test(cs) || !attrib::DB::test(cs),
-                 "CS.L and CS.D not both 1 in long mode");
+    rules.demand(111, vmcb::CS_ATTRIB.offset, cs,
+                 !long_mode || !(cr4 & cr4::kPAE) || !attrib::L::test(cs) || !attrib::DB::test(cs));
 }
 
+/// APM 2 15.5.1, 15.21.10.
 void check_controls(Rules& rules, const Controls& controls, const Host& host,
                     unsigned physical_bits) {
-    constexpr std::string_view kSection = "15.5.1";
-    rules.demand(120, kSection, vmcb::INTERCEPT_MISC2.offset, controls.misc[1],
-                 controls.intercepts(ExitCode::VMRUN), "the VMRUN intercept");
+    rules.demand(120, vmcb::INTERCEPT_MISC2.offset, controls.misc[1],
+                 controls.intercepts(ExitCode::VMRUN));
     // Bits 11:0 of both addresses are ignored.
     const auto inside = [physical_bits](std::uint64_t base, std::uint64_t bytes) {
         const std::uint64_t end = std::uint64_t{1} << physical_bits;
         base &= ~std::uint64_t{0xfff};
         return base < end && bytes <= end - base;
     };
-    rules.demand(121, kSection, vmcb::IOPM_BASE_PA.offset, controls.iopm,
-                 !controls.intercepts(ExitCode::IOIO) || inside(controls.iopm, kIopmBytes),
-                 "a map within the physical address space");
-    rules.demand(122, kSection, vmcb::MSRPM_BASE_PA.offset, controls.msrpm,
-                 !controls.intercepts(ExitCode::MSR) || inside(controls.msrpm, kMsrpmBytes),
-                 "a map within the physical address space");
-    rules.demand(123, kSection, vmcb::GUEST_ASID.offset, controls.asid, controls.asid != 0,
-                 "an ASID other than 0");
-    rules.demand(124, "15.21.10", vmcb::VINTR.offset, controls.vintr,
+    rules.demand(121, vmcb::IOPM_BASE_PA.offset, controls.iopm,
+                 !controls.intercepts(ExitCode::IOIO) || inside(controls.iopm, kIopmBytes));
+    rules.demand(122, vmcb::MSRPM_BASE_PA.offset, controls.msrpm,
+                 !controls.intercepts(ExitCode::MSR) || inside(controls.msrpm, kMsrpmBytes));
+    rules.demand(123, vmcb::GUEST_ASID.offset, controls.asid, controls.asid != 0);
+    rules.demand(124, vmcb::VINTR.offset, controls.vintr,
                  !host.features.virtual_nmi || !vintr::V_NMI_ENABLE::test(controls.vintr) ||
-                     controls.intercepts(ExitCode::NMI),
-                 "the NMI intercept where virtual NMIs are enabled");
+                     controls.intercepts(ExitCode::NMI));
 }
 
+/// APM 2 15.25.3, 15.25.4, 15.34.
 void check_nested_paging(Rules& rules, const Controls& controls, const SaveImage& state,
                          const Host& host, unsigned physical_bits) {
-    rules.demand(130, "15.34", vmcb::NESTED_CONTROL.offset, controls.nested,
+    rules.demand(130, vmcb::NESTED_CONTROL.offset, controls.nested,
                  !nested_control::SEV::test(controls.nested) &&
-                     !nested_control::SEV_ES::test(controls.nested),
-                 "no encrypted guest: this processor has no SEV");
+                     !nested_control::SEV_ES::test(controls.nested));
     if (!nested_control::NP_ENABLE::test(controls.nested)) return;
-    rules.demand(134, "15.25.3", vmcb::NESTED_CONTROL.offset, controls.nested,
-                 host.features.nested_paging, "no nested paging, which this processor has not");
-    constexpr std::string_view kSection = "15.25.4";
-    rules.demand(131, kSection, vmcb::N_CR3.offset, controls.n_cr3,
-                 controls.n_cr3 >> physical_bits == 0, "bits above the physical-address width 0");
+    rules.demand(134, vmcb::NESTED_CONTROL.offset, controls.nested, host.features.nested_paging);
+    rules.demand(131, vmcb::N_CR3.offset, controls.n_cr3, controls.n_cr3 >> physical_bits == 0);
     const std::uint64_t pat = state.get(vmcb::G_PAT);
-    rules.demand(132, kSection, vmcb::G_PAT.offset, pat, is_valid_pat(pat),
-                 "memory types that a PAT may hold");
-    rules.demand(133, kSection, vmcb::NESTED_CONTROL.offset, controls.nested, host.paging,
-                 "a host whose CR0.PG is 1");
+    rules.demand(132, vmcb::G_PAT.offset, pat, is_valid_pat(pat));
+    rules.demand(133, vmcb::NESTED_CONTROL.offset, controls.nested, host.paging);
 }
 
 }  // namespace
@@ -116,31 +107,27 @@ bool check_pdptes(const sim::Ram& ram, const Controls& controls, const SaveImage
     for (unsigned i = 0; i < 4; ++i) {
         std::uint64_t pdpte = ~std::uint64_t{0};
         ram.read(table + 8 * i, pdpte);
-        rules.demand(112, "5.2.2", vmcb::CR3.offset, pdpte,
-                     !mmu::pdpte_reserved_bits_set(pdpte, physical_bits),
-                     "PDPTEs whose reserved bits are 0");
+        rules.demand(112, vmcb::CR3.offset, pdpte,
+                     !mmu::pdpte_reserved_bits_set(pdpte, physical_bits));
     }
     return rules.passed();
 }
 
 bool check_event(const Controls& controls, EntryFailure& failure) {
     Rules rules(failure);
-    rules.demand(140, "15.16.2", vmcb::TLB_CONTROL.offset, controls.tlb_control,
+    rules.demand(140, vmcb::TLB_CONTROL.offset, controls.tlb_control,
                  controls.tlb_control == tlb_control::kNothing ||
                      controls.tlb_control == tlb_control::kFlushAll ||
                      controls.tlb_control == tlb_control::kFlushAsid ||
-                     controls.tlb_control == tlb_control::kFlushAsidNonGlobal,
-                 "an encoding that is not reserved");
+                     controls.tlb_control == tlb_control::kFlushAsidNonGlobal);
     const std::uint64_t info = controls.event_injection;
     if (event::V::test(info)) {
         const std::uint64_t type = event::TYPE::get(info), vector = event::VECTOR::get(info);
-        rules.demand(141, "15.20", vmcb::EVENTINJ.offset, info,
+        rules.demand(141, vmcb::EVENTINJ.offset, info,
                      type == event::kInterrupt || type == event::kNmi ||
-                         type == event::kException || type == event::kSoftwareInterrupt,
-                     "a type that is not reserved");
-        rules.demand(142, "15.20", vmcb::EVENTINJ.offset, info,
-                     type != event::kException || (vector < 32 && vector != kNmi),
-                     "a vector that belongs to an exception");
+                         type == event::kException || type == event::kSoftwareInterrupt);
+        rules.demand(142, vmcb::EVENTINJ.offset, info,
+                     type != event::kException || (vector < 32 && vector != kNmi));
     }
     return rules.passed();
 }

@@ -17,178 +17,133 @@ bool has_valid_address(std::uint64_t eptp) noexcept {
     return (eptp & 0xf80) == 0 && eptp >> kPhysicalBits == 0;
 }
 
-/// TPR shadow and APIC virtualization.
+/// TPR shadow and APIC virtualization (27.2.1.1).
 void check_apic_controls(Rules& rules, std::uint32_t pins, std::uint32_t primaries,
                          std::uint32_t secondaries) {
-    constexpr std::string_view kSection = "27.2.1.1";
     using F = Field;
     const bool accesses = (secondaries & secondary::kVirtualizeApicAccesses) != 0;
     const bool delivery = (secondaries & secondary::kVirtualInterruptDelivery) != 0;
     if (primaries & primary::kTprShadow) {
         const std::uint64_t page = rules[F::VIRTUAL_APIC_ADDRESS];
-        rules.demand(129, kSection, F::VIRTUAL_APIC_ADDRESS, is_page_address(page),
-                     "a page-aligned physical address");
+        rules.demand(129, F::VIRTUAL_APIC_ADDRESS, is_page_address(page));
         const std::uint64_t threshold = rules[F::TPR_THRESHOLD];
-        rules.demand(130, kSection, F::TPR_THRESHOLD, delivery || threshold >> 4 == 0,
-                     "bits 31:4 0");
-        rules.demand(131, kSection, F::TPR_THRESHOLD,
-                     delivery || accesses || (threshold & 0xf) <= rules.virtual_tpr(page) >> 4,
-                     "a threshold not above bits 7:4 of the virtual TPR");
+        rules.demand(130, F::TPR_THRESHOLD, delivery || threshold >> 4 == 0);
+        rules.demand(131, F::TPR_THRESHOLD,
+                     delivery || accesses || (threshold & 0xf) <= rules.virtual_tpr(page) >> 4);
     } else {
         constexpr std::uint32_t kNeedShadow = secondary::kX2ApicMode |
                                               secondary::kApicRegisterVirtualization |
                                               secondary::kVirtualInterruptDelivery;
-        rules.demand(132, kSection, F::SECONDARY_CONTROLS, !(secondaries & kNeedShadow),
-                     "x2APIC mode, APIC registers and interrupt delivery need the TPR shadow");
+        rules.demand(132, F::SECONDARY_CONTROLS, !(secondaries & kNeedShadow));
     }
     if (accesses)
-        rules.demand(133, kSection, F::APIC_ACCESS_ADDRESS,
-                     is_page_address(rules[F::APIC_ACCESS_ADDRESS]),
-                     "a page-aligned physical address");
-    rules.demand(134, kSection, F::SECONDARY_CONTROLS,
-                 !accesses || !(secondaries & secondary::kX2ApicMode),
-                 "APIC accesses and x2APIC mode not both virtualized");
-    rules.demand(135, kSection, F::PIN_BASED_CONTROLS,
-                 !delivery || (pins & pin::kExternalInterruptExiting),
-                 "virtual-interrupt delivery needs external-interrupt exiting");
+        rules.demand(133, F::APIC_ACCESS_ADDRESS, is_page_address(rules[F::APIC_ACCESS_ADDRESS]));
+    rules.demand(134, F::SECONDARY_CONTROLS, !accesses || !(secondaries & secondary::kX2ApicMode));
+    rules.demand(135, F::PIN_BASED_CONTROLS, !delivery || (pins & pin::kExternalInterruptExiting));
     if (!(pins & pin::kPostedInterrupts)) return;
-    rules.demand(136, kSection, F::PIN_BASED_CONTROLS, delivery,
-                 "posted interrupts need virtual-interrupt delivery");
-    rules.demand(137, kSection, F::EXIT_CONTROLS,
-                 (rules[F::EXIT_CONTROLS] & exit_control::kAcknowledgeInterrupt) != 0,
-                 "posted interrupts need \"acknowledge interrupt on exit\"");
-    rules.demand(138, kSection, F::POSTED_INTERRUPT_NOTIFICATION_VECTOR,
-                 rules[F::POSTED_INTERRUPT_NOTIFICATION_VECTOR] >> 8 == 0, "bits 15:8 0");
+    rules.demand(136, F::PIN_BASED_CONTROLS, delivery);
+    rules.demand(137, F::EXIT_CONTROLS,
+                 (rules[F::EXIT_CONTROLS] & exit_control::kAcknowledgeInterrupt) != 0);
+    rules.demand(138, F::POSTED_INTERRUPT_NOTIFICATION_VECTOR,
+                 rules[F::POSTED_INTERRUPT_NOTIFICATION_VECTOR] >> 8 == 0);
     const std::uint64_t descriptor = rules[F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS];
-    rules.demand(139, kSection, F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS,
-                 (descriptor & 0x3f) == 0 && descriptor >> kPhysicalBits == 0,
-                 "a 64-byte aligned physical address");
+    rules.demand(139, F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS,
+                 (descriptor & 0x3f) == 0 && descriptor >> kPhysicalBits == 0);
 }
 
-/// Pages that further controls name.
+/// Pages that further controls name (27.2.1.1).
 void check_other_structures(Rules& rules, std::uint32_t secondaries) {
-    constexpr std::string_view kSection = "27.2.1.1";
     using F = Field;
     if (secondaries & secondary::kPageModificationLogging)
-        rules.demand(140, kSection, F::PML_ADDRESS, is_page_address(rules[F::PML_ADDRESS]),
-                     "a page-aligned physical address");
+        rules.demand(140, F::PML_ADDRESS, is_page_address(rules[F::PML_ADDRESS]));
     if (secondaries & secondary::kVmFunctions) {
         const std::uint64_t functions = rules[F::VM_FUNCTION_CONTROLS];
-        rules.demand(141, kSection, F::VM_FUNCTION_CONTROLS, (functions & ~kVmFunctions) == 0,
-                     "reserved bits as IA32_VMX_VMFUNC says");
+        rules.demand(141, F::VM_FUNCTION_CONTROLS, (functions & ~kVmFunctions) == 0);
         const bool switching = (functions & kEptpSwitching) != 0;
-        rules.demand(142, kSection, F::VM_FUNCTION_CONTROLS,
-                     !switching || (secondaries & secondary::kEpt), "EPTP switching needs EPT");
-        rules.demand(143, kSection, F::EPTP_LIST_ADDRESS,
-                     !switching || is_page_address(rules[F::EPTP_LIST_ADDRESS]),
-                     "a page-aligned physical address");
+        rules.demand(142, F::VM_FUNCTION_CONTROLS, !switching || (secondaries & secondary::kEpt));
+        rules.demand(143, F::EPTP_LIST_ADDRESS,
+                     !switching || is_page_address(rules[F::EPTP_LIST_ADDRESS]));
     }
     if (secondaries & secondary::kVmcsShadowing)
         for (const F bitmap : {F::VMREAD_BITMAP_ADDRESS, F::VMWRITE_BITMAP_ADDRESS})
-            rules.demand(144, kSection, bitmap, is_page_address(rules[bitmap]),
-                         "a page-aligned physical address");
+            rules.demand(144, bitmap, is_page_address(rules[bitmap]));
 }
 
+/// 27.2.1.1.
 void check_execution_controls(Rules& rules, std::uint32_t pins, std::uint32_t primaries,
                               std::uint32_t secondaries) {
-    constexpr std::string_view kSection = "27.2.1.1";
     using F = Field;
-    rules.demand(101, kSection, F::PIN_BASED_CONTROLS, kPinControls.allows(pins),
-                 "reserved bits as IA32_VMX_TRUE_PINBASED_CTLS says");
-    rules.demand(102, kSection, F::PRIMARY_CONTROLS, kPrimaryControls.allows(primaries),
-                 "reserved bits as IA32_VMX_TRUE_PROCBASED_CTLS says");
-    rules.demand(103, kSection, F::SECONDARY_CONTROLS, kSecondaryControls.allows(secondaries),
-                 "reserved bits as IA32_VMX_PROCBASED_CTLS2 says");
-    rules.demand(104, kSection, F::CR3_TARGET_COUNT, rules[F::CR3_TARGET_COUNT] <= 4,
-                 "at most 4 CR3 targets");
+    rules.demand(101, F::PIN_BASED_CONTROLS, kPinControls.allows(pins));
+    rules.demand(102, F::PRIMARY_CONTROLS, kPrimaryControls.allows(primaries));
+    rules.demand(103, F::SECONDARY_CONTROLS, kSecondaryControls.allows(secondaries));
+    rules.demand(104, F::CR3_TARGET_COUNT, rules[F::CR3_TARGET_COUNT] <= 4);
     if (primaries & primary::kIoBitmaps) {
-        rules.demand(105, kSection, F::IO_BITMAP_A, is_page_address(rules[F::IO_BITMAP_A]),
-                     "a page-aligned physical address");
-        rules.demand(106, kSection, F::IO_BITMAP_B, is_page_address(rules[F::IO_BITMAP_B]),
-                     "a page-aligned physical address");
+        rules.demand(105, F::IO_BITMAP_A, is_page_address(rules[F::IO_BITMAP_A]));
+        rules.demand(106, F::IO_BITMAP_B, is_page_address(rules[F::IO_BITMAP_B]));
     }
     if (primaries & primary::kMsrBitmaps)
-        rules.demand(107, kSection, F::MSR_BITMAPS, is_page_address(rules[F::MSR_BITMAPS]),
-                     "a page-aligned physical address");
-    rules.demand(108, kSection, F::PIN_BASED_CONTROLS,
-                 (pins & pin::kNmiExiting) || !(pins & pin::kVirtualNmis),
-                 "virtual NMIs need NMI exiting");
-    rules.demand(109, kSection, F::PRIMARY_CONTROLS,
-                 (pins & pin::kVirtualNmis) || !(primaries & primary::kNmiWindowExiting),
-                 "NMI-window exiting needs virtual NMIs");
-    if (secondaries & secondary::kVpid)
-        rules.demand(110, kSection, F::VPID, rules[F::VPID] != 0, "a VPID other than 0");
+        rules.demand(107, F::MSR_BITMAPS, is_page_address(rules[F::MSR_BITMAPS]));
+    rules.demand(108, F::PIN_BASED_CONTROLS,
+                 (pins & pin::kNmiExiting) || !(pins & pin::kVirtualNmis));
+    rules.demand(109, F::PRIMARY_CONTROLS,
+                 (pins & pin::kVirtualNmis) || !(primaries & primary::kNmiWindowExiting));
+    if (secondaries & secondary::kVpid) rules.demand(110, F::VPID, rules[F::VPID] != 0);
     if (secondaries & secondary::kEpt) {
         const std::uint64_t eptp = rules[F::EPT_POINTER];
-        rules.demand(111, kSection, F::EPT_POINTER, has_valid_type(eptp),
-                     "EPT memory type uncacheable or write-back");
-        rules.demand(112, kSection, F::EPT_POINTER, has_valid_levels(eptp),
-                     "EPT page-walk length of 4");
-        rules.demand(113, kSection, F::EPT_POINTER, has_valid_address(eptp),
-                     "reserved bits 11:7 and above the physical-address width 0");
+        rules.demand(111, F::EPT_POINTER, has_valid_type(eptp));
+        rules.demand(112, F::EPT_POINTER, has_valid_levels(eptp));
+        rules.demand(113, F::EPT_POINTER, has_valid_address(eptp));
     } else {
         constexpr std::uint32_t kNeedEpt = secondary::kUnrestrictedGuest |
                                            secondary::kModeBasedExecute |
                                            secondary::kPageModificationLogging;
-        rules.demand(114, kSection, F::SECONDARY_CONTROLS, !(secondaries & kNeedEpt),
-                     "unrestricted guest, mode-based execute control and page-modification logging "
-                     "need EPT");
+        rules.demand(114, F::SECONDARY_CONTROLS, !(secondaries & kNeedEpt));
     }
     check_apic_controls(rules, pins, primaries, secondaries);
     check_other_structures(rules, secondaries);
 }
 
-void check_msr_area(Rules& rules, std::uint32_t number, std::string_view section, Field address,
-                    Field count) {
+void check_msr_area(Rules& rules, std::uint32_t number, Field address, Field count) {
     const std::uint64_t entries = rules[count];
     if (entries == 0) return;
     const std::uint64_t last = rules[address] + 16 * entries - 1;
-    rules.demand(number, section, address,
-                 is_msr_area(rules[address]) && last >> kPhysicalBits == 0,
-                 "a 16-byte aligned physical address, the whole area within the width");
+    rules.demand(number, address, is_msr_area(rules[address]) && last >> kPhysicalBits == 0);
 }
 
 }  // namespace
 
 void check_event_injection(Rules& rules, std::uint32_t secondaries) {
-    constexpr std::string_view kSection = "27.2.1.3";
     using F = Field;
     const std::uint64_t info = rules[F::ENTRY_INTERRUPTION_INFO];
     if (!interruption::VALID::test(info)) return;
     const auto type = static_cast<EventType>(interruption::TYPE::get(info));
     const std::uint64_t vector = interruption::VECTOR::get(info);
     const bool trap = static_cast<unsigned>(type) == kInjectPendingTrap;
-    rules.demand(121, kSection, F::ENTRY_INTERRUPTION_INFO, static_cast<unsigned>(type) != 1,
-                 "an interruption type that is not reserved");
-    rules.demand(119, kSection, F::ENTRY_INTERRUPTION_INFO, !trap || vector == 0,
-                 "vector 0 for a pending monitor-trap-flag exit");
-    rules.demand(122, kSection, F::ENTRY_INTERRUPTION_INFO,
-                 type != EventType::nmi || vector == kNmi, "vector 2 for an NMI");
-    rules.demand(123, kSection, F::ENTRY_INTERRUPTION_INFO,
-                 type != EventType::hardware_exception || vector < 32,
-                 "a vector of at most 31 for a hardware exception");
+    rules.demand(121, F::ENTRY_INTERRUPTION_INFO, static_cast<unsigned>(type) != 1);
+    rules.demand(119, F::ENTRY_INTERRUPTION_INFO, !trap || vector == 0);
+    rules.demand(122, F::ENTRY_INTERRUPTION_INFO, type != EventType::nmi || vector == kNmi);
+    rules.demand(123, F::ENTRY_INTERRUPTION_INFO,
+                 type != EventType::hardware_exception || vector < 32);
     const bool protected_guest =
         !(secondaries & secondary::kUnrestrictedGuest) || (rules[F::GUEST_CR0] & cr0::kPE);
     const bool wants_code = protected_guest && type == EventType::hardware_exception &&
                             has_error_code(static_cast<std::uint8_t>(vector));
-    rules.demand(124, kSection, F::ENTRY_INTERRUPTION_INFO,
-                 interruption::ERROR_CODE_VALID::test(info) == wants_code,
-                 "an error code exactly where the exception has one");
-    rules.demand(125, kSection, F::ENTRY_INTERRUPTION_INFO, (info & 0x7ffff000) == 0,
-                 "reserved bits 30:12 0");
+    rules.demand(124, F::ENTRY_INTERRUPTION_INFO,
+                 interruption::ERROR_CODE_VALID::test(info) == wants_code);
+    rules.demand(125, F::ENTRY_INTERRUPTION_INFO, (info & 0x7ffff000) == 0);
     if (wants_code)
-        rules.demand(126, kSection, F::ENTRY_EXCEPTION_ERROR_CODE,
-                     rules[F::ENTRY_EXCEPTION_ERROR_CODE] >> 16 == 0, "bits 31:16 0");
+        rules.demand(126, F::ENTRY_EXCEPTION_ERROR_CODE,
+                     rules[F::ENTRY_EXCEPTION_ERROR_CODE] >> 16 == 0);
     if (type == EventType::software_interrupt || type == EventType::software_exception ||
         type == EventType::privileged_software_exception)
-        rules.demand(127, kSection, F::ENTRY_INSTRUCTION_LENGTH,
-                     rules[F::ENTRY_INSTRUCTION_LENGTH] <= 15, "an instruction length of 0 to 15");
+        rules.demand(127, F::ENTRY_INSTRUCTION_LENGTH, rules[F::ENTRY_INSTRUCTION_LENGTH] <= 15);
 }
 
 bool is_valid_eptp(std::uint64_t eptp) noexcept {
     return has_valid_type(eptp) && has_valid_levels(eptp) && has_valid_address(eptp);
 }
 
+// 27.2.1.
 bool check_controls(const Guest& guest, EntryFailure& failure) {
     Rules rules(guest, failure);
     using F = Field;
@@ -198,77 +153,61 @@ bool check_controls(const Guest& guest, EntryFailure& failure) {
                                  ? static_cast<std::uint32_t>(rules[F::SECONDARY_CONTROLS])
                                  : 0u;
     check_execution_controls(rules, pins, primaries, secondaries);
-    rules.demand(115, "27.2.1.2", F::EXIT_CONTROLS,
-                 kExitControls.allows(static_cast<std::uint32_t>(rules[F::EXIT_CONTROLS])),
-                 "reserved bits as IA32_VMX_TRUE_EXIT_CTLS says");
-    rules.demand(118, "27.2.1.2", F::EXIT_CONTROLS,
+    rules.demand(115, F::EXIT_CONTROLS,
+                 kExitControls.allows(static_cast<std::uint32_t>(rules[F::EXIT_CONTROLS])));
+    rules.demand(118, F::EXIT_CONTROLS,
                  (pins & pin::kPreemptionTimer) ||
-                     !(rules[F::EXIT_CONTROLS] & exit_control::kSavePreemptionTimer),
-                 "saving the preemption timer needs the timer");
+                     !(rules[F::EXIT_CONTROLS] & exit_control::kSavePreemptionTimer));
     // DEVIATION: where a modelled hypervisor is the host its areas are checked but not processed;
     // it has its own MSRs apart from the guest's.
-    check_msr_area(rules, 116, "27.2.1.2", F::EXIT_MSR_STORE_ADDRESS, F::EXIT_MSR_STORE_COUNT);
-    check_msr_area(rules, 117, "27.2.1.2", F::EXIT_MSR_LOAD_ADDRESS, F::EXIT_MSR_LOAD_COUNT);
-    rules.demand(120, "27.2.1.3", F::ENTRY_CONTROLS,
-                 kEntryControls.allows(static_cast<std::uint32_t>(rules[F::ENTRY_CONTROLS])),
-                 "reserved bits as IA32_VMX_TRUE_ENTRY_CTLS says");
-    check_msr_area(rules, 128, "27.2.1.3", F::ENTRY_MSR_LOAD_ADDRESS, F::ENTRY_MSR_LOAD_COUNT);
+    check_msr_area(rules, 116, F::EXIT_MSR_STORE_ADDRESS, F::EXIT_MSR_STORE_COUNT);
+    check_msr_area(rules, 117, F::EXIT_MSR_LOAD_ADDRESS, F::EXIT_MSR_LOAD_COUNT);
+    rules.demand(120, F::ENTRY_CONTROLS,
+                 kEntryControls.allows(static_cast<std::uint32_t>(rules[F::ENTRY_CONTROLS])));
+    check_msr_area(rules, 128, F::ENTRY_MSR_LOAD_ADDRESS, F::ENTRY_MSR_LOAD_COUNT);
     check_event_injection(rules, secondaries);
     return rules.passed();
 }
 
+// 27.2.2 to 27.2.4.
 bool check_host_state(const Guest& guest, EntryFailure& failure) {
     Rules rules(guest, failure);
     using F = Field;
     const std::uint64_t cr0 = rules[F::HOST_CR0], cr4 = rules[F::HOST_CR4];
-    rules.demand(201, "27.2.2", F::HOST_CR0,
-                 (cr0 & kCr0Fixed0) == kCr0Fixed0 && (cr0 & ~kCr0Fixed1) == 0,
-                 "bits as IA32_VMX_CR0_FIXED0 and FIXED1 say");
-    rules.demand(202, "27.2.2", F::HOST_CR4,
-                 (cr4 & kCr4Fixed0) == kCr4Fixed0 && (cr4 & ~kCr4Fixed1) == 0,
-                 "bits as IA32_VMX_CR4_FIXED0 and FIXED1 say");
-    rules.demand(203, "27.2.2", F::HOST_CR3, rules[F::HOST_CR3] >> kPhysicalBits == 0,
-                 "bits above the physical-address width 0");
+    rules.demand(201, F::HOST_CR0, (cr0 & kCr0Fixed0) == kCr0Fixed0 && (cr0 & ~kCr0Fixed1) == 0);
+    rules.demand(202, F::HOST_CR4, (cr4 & kCr4Fixed0) == kCr4Fixed0 && (cr4 & ~kCr4Fixed1) == 0);
+    rules.demand(203, F::HOST_CR3, rules[F::HOST_CR3] >> kPhysicalBits == 0);
     for (const Field address : {F::HOST_SYSENTER_ESP, F::HOST_SYSENTER_EIP})
-        rules.demand(205, "27.2.2", address, is_canonical(rules[address]), "a canonical address");
+        rules.demand(205, address, is_canonical(rules[address]));
     const std::uint64_t exits = rules[F::EXIT_CONTROLS];
     const bool host64 = (exits & exit_control::kHostAddressSpace64) != 0;
     if (exits & exit_control::kLoadPat)
-        rules.demand(206, "27.2.2", F::HOST_PAT, is_valid_pat(rules[F::HOST_PAT]),
-                     "memory types that a PAT may hold");
+        rules.demand(206, F::HOST_PAT, is_valid_pat(rules[F::HOST_PAT]));
     if (exits & exit_control::kLoadEfer) {
         const std::uint64_t value = rules[F::HOST_EFER];
         constexpr std::uint64_t kValid = efer::kSCE | efer::kLME | efer::kLMA | efer::kNXE;
-        rules.demand(207, "27.2.2", F::HOST_EFER, (value & ~kValid) == 0, "reserved bits 0");
-        rules.demand(208, "27.2.2", F::HOST_EFER,
-                     ((value & efer::kLMA) != 0) == host64 && ((value & efer::kLME) != 0) == host64,
-                     "LMA and LME as \"host address-space size\" says");
+        rules.demand(207, F::HOST_EFER, (value & ~kValid) == 0);
+        rules.demand(
+            208, F::HOST_EFER,
+            ((value & efer::kLMA) != 0) == host64 && ((value & efer::kLME) != 0) == host64);
     }
     for (const Field selector :
          {F::HOST_ES_SELECTOR, F::HOST_CS_SELECTOR, F::HOST_SS_SELECTOR, F::HOST_DS_SELECTOR,
           F::HOST_FS_SELECTOR, F::HOST_GS_SELECTOR, F::HOST_TR_SELECTOR})
-        rules.demand(211, "27.2.3", selector, (rules[selector] & 7) == 0, "RPL 0 and TI 0");
-    rules.demand(212, "27.2.3", F::HOST_CS_SELECTOR, rules[F::HOST_CS_SELECTOR] != 0,
-                 "a CS selector other than 0");
-    rules.demand(213, "27.2.3", F::HOST_TR_SELECTOR, rules[F::HOST_TR_SELECTOR] != 0,
-                 "a TR selector other than 0");
+        rules.demand(211, selector, (rules[selector] & 7) == 0);
+    rules.demand(212, F::HOST_CS_SELECTOR, rules[F::HOST_CS_SELECTOR] != 0);
+    rules.demand(213, F::HOST_TR_SELECTOR, rules[F::HOST_TR_SELECTOR] != 0);
     for (const Field base :
          {F::HOST_FS_BASE, F::HOST_GS_BASE, F::HOST_GDTR_BASE, F::HOST_IDTR_BASE, F::HOST_TR_BASE})
-        rules.demand(214, "27.2.3", base, is_canonical(rules[base]), "a canonical base");
-    rules.demand(215, "27.2.3", F::HOST_SS_SELECTOR, host64 || rules[F::HOST_SS_SELECTOR] != 0,
-                 "an SS selector other than 0 for a 32-bit host");
+        rules.demand(214, base, is_canonical(rules[base]));
+    rules.demand(215, F::HOST_SS_SELECTOR, host64 || rules[F::HOST_SS_SELECTOR] != 0);
     const bool ia32e_guest = (rules[F::ENTRY_CONTROLS] & entry_control::kIa32eGuest) != 0;
-    rules.demand(221, "27.2.4", F::EXIT_CONTROLS, host64 == guest.host_is_long(),
-                 "\"host address-space size\" 1 on a processor in IA-32e mode, else 0");
-    rules.demand(223, "27.2.4", F::ENTRY_CONTROLS, host64 || !ia32e_guest,
-                 "no IA-32e mode guest of a 32-bit host");
-    rules.demand(222, "27.2.4", F::HOST_CR4, !host64 || (cr4 & cr4::kPAE) != 0,
-                 "PAE 1 for a 64-bit host");
-    rules.demand(224, "27.2.4", F::HOST_CR4, host64 || !(cr4 & cr4::kPCIDE),
-                 "PCIDE 0 for a 32-bit host");
-    rules.demand(204, "27.2.4", F::HOST_RIP,
-                 host64 ? is_canonical(rules[F::HOST_RIP]) : rules[F::HOST_RIP] >> 32 == 0,
-                 "an address of the host's mode");
+    rules.demand(221, F::EXIT_CONTROLS, host64 == guest.host_is_long());
+    rules.demand(223, F::ENTRY_CONTROLS, host64 || !ia32e_guest);
+    rules.demand(222, F::HOST_CR4, !host64 || (cr4 & cr4::kPAE) != 0);
+    rules.demand(224, F::HOST_CR4, host64 || !(cr4 & cr4::kPCIDE));
+    rules.demand(204, F::HOST_RIP,
+                 host64 ? is_canonical(rules[F::HOST_RIP]) : rules[F::HOST_RIP] >> 32 == 0);
     return rules.passed();
 }
 

@@ -3,188 +3,142 @@
 #include "cpu/msr_file.h"
 #include "cpu/vmx/capabilities.h"
 #include "cpu/vmx/entry_rules.h"
+#include "cpu/vmx/spec/rules.h"
+#include "sim/error.h"
 
 namespace hvsim::cpu::vmx {
 namespace {
 
+/// 27.3.1.1.
 void check_control_registers(Rules& rules, bool unrestricted, bool ia32e) {
-    constexpr std::string_view kSection = "27.3.1.1";
     using F = Field;
     const std::uint64_t cr0 = rules[F::GUEST_CR0], cr4 = rules[F::GUEST_CR4];
     std::uint64_t fixed0 = kCr0Fixed0;
     if (unrestricted) fixed0 &= ~(cr0::kPE | cr0::kPG);
-    rules.demand(301, kSection, F::GUEST_CR0, (cr0 & fixed0) == fixed0 && (cr0 & ~kCr0Fixed1) == 0,
-                 "bits as IA32_VMX_CR0_FIXED0 and FIXED1 say");
-    rules.demand(302, kSection, F::GUEST_CR0, !(cr0 & cr0::kPG) || (cr0 & cr0::kPE),
-                 "PE 1 when PG is 1");
-    rules.demand(303, kSection, F::GUEST_CR4,
-                 (cr4 & kCr4Fixed0) == kCr4Fixed0 && (cr4 & ~kCr4Fixed1) == 0,
-                 "bits as IA32_VMX_CR4_FIXED0 and FIXED1 say");
-    rules.demand(304, kSection, F::GUEST_CR0, !ia32e || (cr0 & cr0::kPG),
-                 "PG 1 for an IA-32e mode guest");
-    rules.demand(305, kSection, F::GUEST_CR4, !ia32e || (cr4 & cr4::kPAE),
-                 "PAE 1 for an IA-32e mode guest");
-    rules.demand(306, kSection, F::GUEST_CR4, ia32e || !(cr4 & cr4::kPCIDE),
-                 "PCIDE 0 outside IA-32e mode");
-    rules.demand(307, kSection, F::GUEST_CR3, rules[F::GUEST_CR3] >> kPhysicalBits == 0,
-                 "bits above the physical-address width 0");
-    rules.demand(308, kSection, F::GUEST_DR7, rules[F::GUEST_DR7] >> 32 == 0, "bits 63:32 0");
-    rules.demand(309, kSection, F::GUEST_SYSENTER_ESP, is_canonical(rules[F::GUEST_SYSENTER_ESP]),
-                 "a canonical address");
-    rules.demand(310, kSection, F::GUEST_SYSENTER_EIP, is_canonical(rules[F::GUEST_SYSENTER_EIP]),
-                 "a canonical address");
+    rules.demand(301, F::GUEST_CR0, (cr0 & fixed0) == fixed0 && (cr0 & ~kCr0Fixed1) == 0);
+    rules.demand(302, F::GUEST_CR0, !(cr0 & cr0::kPG) || (cr0 & cr0::kPE));
+    rules.demand(303, F::GUEST_CR4, (cr4 & kCr4Fixed0) == kCr4Fixed0 && (cr4 & ~kCr4Fixed1) == 0);
+    rules.demand(304, F::GUEST_CR0, !ia32e || (cr0 & cr0::kPG));
+    rules.demand(305, F::GUEST_CR4, !ia32e || (cr4 & cr4::kPAE));
+    rules.demand(306, F::GUEST_CR4, ia32e || !(cr4 & cr4::kPCIDE));
+    rules.demand(307, F::GUEST_CR3, rules[F::GUEST_CR3] >> kPhysicalBits == 0);
+    rules.demand(308, F::GUEST_DR7, rules[F::GUEST_DR7] >> 32 == 0);
+    rules.demand(309, F::GUEST_SYSENTER_ESP, is_canonical(rules[F::GUEST_SYSENTER_ESP]));
+    rules.demand(310, F::GUEST_SYSENTER_EIP, is_canonical(rules[F::GUEST_SYSENTER_EIP]));
     const std::uint64_t entry = rules[F::ENTRY_CONTROLS];
     if (entry & entry_control::kLoadDebugControls)
-        rules.demand(315, kSection, F::GUEST_DEBUGCTL,
-                     (rules[F::GUEST_DEBUGCTL] & ~std::uint64_t{0xdfc7}) == 0, "reserved bits 0");
+        rules.demand(315, F::GUEST_DEBUGCTL,
+                     (rules[F::GUEST_DEBUGCTL] & ~std::uint64_t{0xdfc7}) == 0);
     if (entry & entry_control::kLoadPat)
-        rules.demand(311, kSection, F::GUEST_PAT, is_valid_pat(rules[F::GUEST_PAT]),
-                     "memory types that a PAT may hold");
+        rules.demand(311, F::GUEST_PAT, is_valid_pat(rules[F::GUEST_PAT]));
     if (entry & entry_control::kLoadEfer) {
         const std::uint64_t value = rules[F::GUEST_EFER];
         constexpr std::uint64_t kValid = efer::kSCE | efer::kLME | efer::kLMA | efer::kNXE;
-        rules.demand(312, kSection, F::GUEST_EFER, (value & ~kValid) == 0, "reserved bits 0");
-        rules.demand(313, kSection, F::GUEST_EFER, ((value & efer::kLMA) != 0) == ia32e,
-                     "LMA as the control \"IA-32e mode guest\" says");
+        rules.demand(312, F::GUEST_EFER, (value & ~kValid) == 0);
+        rules.demand(313, F::GUEST_EFER, ((value & efer::kLMA) != 0) == ia32e);
         rules.demand(
-            314, kSection, F::GUEST_EFER,
-            !(cr0 & cr0::kPG) || ((value & efer::kLMA) != 0) == ((value & efer::kLME) != 0),
-            "LME equal to LMA when paging is on");
+            314, F::GUEST_EFER,
+            !(cr0 & cr0::kPG) || ((value & efer::kLMA) != 0) == ((value & efer::kLME) != 0));
     }
 }
 
+/// 27.3.1.2, of a segment other than CS and SS; its rules begin at `number`.
 void check_data_segment(Rules& rules, std::uint32_t number, unsigned index, bool unrestricted) {
-    constexpr std::string_view kSection = "27.3.1.2";
     const Field rights_field = nth(Field::GUEST_ES_ACCESS_RIGHTS, index);
     const std::uint64_t rights = rules[rights_field];
     if (unusable(rights)) return;
     const std::uint64_t type = ar::TYPE::get(rights);
-    rules.demand(number, kSection, rights_field, ar::S::test(rights) && ar::P::test(rights),
-                 "a present code or data segment");
-    rules.demand(number + 1, kSection, rights_field, (type & 1) != 0, "an accessed segment");
-    rules.demand(number + 2, kSection, rights_field, (type & 0xa) != 8, "a readable segment");
-    rules.demand(number + 3, kSection, rights_field, reserved_clear(rights), "reserved bits 0");
-    rules.demand(number + 4, kSection, rights_field,
-                 granularity_fits(rights, rules[nth(Field::GUEST_ES_LIMIT, index)]),
-                 "G consistent with the limit");
+    rules.demand(number, rights_field, ar::S::test(rights) && ar::P::test(rights));
+    rules.demand(number + 1, rights_field, (type & 1) != 0);
+    rules.demand(number + 2, rights_field, (type & 0xa) != 8);
+    rules.demand(number + 3, rights_field, reserved_clear(rights));
+    rules.demand(number + 4, rights_field,
+                 granularity_fits(rights, rules[nth(Field::GUEST_ES_LIMIT, index)]));
     const std::uint64_t rpl = rules[nth(Field::GUEST_ES_SELECTOR, index)] & 3;
-    rules.demand(347, kSection, rights_field,
-                 unrestricted || type > 11 || ar::DPL::get(rights) >= rpl,
-                 "a DPL of at least the selector's RPL");
+    rules.demand(347, rights_field, unrestricted || type > 11 || ar::DPL::get(rights) >= rpl);
     const Field base = nth(Field::GUEST_ES_BASE, index);
-    if (index < 4)
-        rules.demand(348, kSection, base, rules[base] >> 32 == 0, "bits 63:32 of the base 0");
+    if (index < 4) rules.demand(348, base, rules[base] >> 32 == 0);
 }
 
+/// 27.3.1.2: TR and LDTR.
 void check_system_segments(Rules& rules, bool ia32e) {
-    constexpr std::string_view kSection = "27.3.1.2";
     using F = Field;
-    rules.demand(321, kSection, F::GUEST_TR_SELECTOR, (rules[F::GUEST_TR_SELECTOR] & 4) == 0,
-                 "TI 0 in TR");
+    rules.demand(321, F::GUEST_TR_SELECTOR, (rules[F::GUEST_TR_SELECTOR] & 4) == 0);
     const std::uint64_t tr = rules[F::GUEST_TR_ACCESS_RIGHTS];
     const std::uint64_t tr_type = ar::TYPE::get(tr);
-    rules.demand(322, kSection, F::GUEST_TR_ACCESS_RIGHTS,
-                 !unusable(tr) && (tr_type == 11 || (!ia32e && tr_type == 3)), "a usable busy TSS");
-    rules.demand(323, kSection, F::GUEST_TR_ACCESS_RIGHTS, !ar::S::test(tr) && ar::P::test(tr),
-                 "a present system segment");
-    rules.demand(324, kSection, F::GUEST_TR_BASE, is_canonical(rules[F::GUEST_TR_BASE]),
-                 "a canonical base");
-    rules.demand(375, kSection, F::GUEST_TR_ACCESS_RIGHTS, reserved_clear(tr), "reserved bits 0");
-    rules.demand(376, kSection, F::GUEST_TR_ACCESS_RIGHTS,
-                 granularity_fits(tr, rules[F::GUEST_TR_LIMIT]), "G consistent with the limit");
+    rules.demand(322, F::GUEST_TR_ACCESS_RIGHTS,
+                 !unusable(tr) && (tr_type == 11 || (!ia32e && tr_type == 3)));
+    rules.demand(323, F::GUEST_TR_ACCESS_RIGHTS, !ar::S::test(tr) && ar::P::test(tr));
+    rules.demand(324, F::GUEST_TR_BASE, is_canonical(rules[F::GUEST_TR_BASE]));
+    rules.demand(375, F::GUEST_TR_ACCESS_RIGHTS, reserved_clear(tr));
+    rules.demand(376, F::GUEST_TR_ACCESS_RIGHTS, granularity_fits(tr, rules[F::GUEST_TR_LIMIT]));
     const std::uint64_t ldtr = rules[F::GUEST_LDTR_ACCESS_RIGHTS];
     if (unusable(ldtr)) return;
-    rules.demand(325, kSection, F::GUEST_LDTR_ACCESS_RIGHTS,
-                 ar::TYPE::get(ldtr) == 2 && !ar::S::test(ldtr) && ar::P::test(ldtr),
-                 "a present LDT");
-    rules.demand(326, kSection, F::GUEST_LDTR_BASE, is_canonical(rules[F::GUEST_LDTR_BASE]),
-                 "a canonical base");
-    rules.demand(329, kSection, F::GUEST_LDTR_SELECTOR, (rules[F::GUEST_LDTR_SELECTOR] & 4) == 0,
-                 "TI 0 in LDTR");
-    rules.demand(377, kSection, F::GUEST_LDTR_ACCESS_RIGHTS, reserved_clear(ldtr),
-                 "reserved bits 0");
-    rules.demand(378, kSection, F::GUEST_LDTR_ACCESS_RIGHTS,
-                 granularity_fits(ldtr, rules[F::GUEST_LDTR_LIMIT]), "G consistent with the limit");
+    rules.demand(325, F::GUEST_LDTR_ACCESS_RIGHTS,
+                 ar::TYPE::get(ldtr) == 2 && !ar::S::test(ldtr) && ar::P::test(ldtr));
+    rules.demand(326, F::GUEST_LDTR_BASE, is_canonical(rules[F::GUEST_LDTR_BASE]));
+    rules.demand(329, F::GUEST_LDTR_SELECTOR, (rules[F::GUEST_LDTR_SELECTOR] & 4) == 0);
+    rules.demand(377, F::GUEST_LDTR_ACCESS_RIGHTS, reserved_clear(ldtr));
+    rules.demand(378, F::GUEST_LDTR_ACCESS_RIGHTS,
+                 granularity_fits(ldtr, rules[F::GUEST_LDTR_LIMIT]));
 }
 
 /// Virtual-8086 mode: ES, CS, SS, DS, FS and GS as real mode makes them, at privilege level 3.
 void check_v86_segments(Rules& rules) {
-    constexpr std::string_view kSection = "27.3.1.2";
     for (unsigned index = 0; index < 6; ++index) {
         const Field base = nth(Field::GUEST_ES_BASE, index),
                     limit = nth(Field::GUEST_ES_LIMIT, index),
                     rights = nth(Field::GUEST_ES_ACCESS_RIGHTS, index);
-        rules.demand(352, kSection, base,
-                     rules[base] == rules[nth(Field::GUEST_ES_SELECTOR, index)] << 4,
-                     "a base of 16 times the selector in virtual-8086 mode");
-        rules.demand(353, kSection, limit, rules[limit] == 0xffff,
-                     "a limit of 0xffff in virtual-8086 mode");
-        rules.demand(354, kSection, rights, rules[rights] == 0xf3,
-                     "access rights of 0xf3 in virtual-8086 mode");
+        rules.demand(352, base, rules[base] == rules[nth(Field::GUEST_ES_SELECTOR, index)] << 4);
+        rules.demand(353, limit, rules[limit] == 0xffff);
+        rules.demand(354, rights, rules[rights] == 0xf3);
     }
 }
 
 void check_code_segment(Rules& rules, bool unrestricted, bool ia32e) {
-    constexpr std::string_view kSection = "27.3.1.2";
     using F = Field;
     const std::uint64_t cs = rules[F::GUEST_CS_ACCESS_RIGHTS];
     const std::uint64_t cs_type = ar::TYPE::get(cs);
-    rules.demand(331, kSection, F::GUEST_CS_ACCESS_RIGHTS,
+    rules.demand(331, F::GUEST_CS_ACCESS_RIGHTS,
                  !unusable(cs) && (cs_type == 9 || cs_type == 11 || cs_type == 13 ||
-                                   cs_type == 15 || (unrestricted && cs_type == 3)),
-                 "a usable accessed code segment");
-    rules.demand(332, kSection, F::GUEST_CS_ACCESS_RIGHTS, ar::S::test(cs) && ar::P::test(cs),
-                 "a present code segment");
-    rules.demand(333, kSection, F::GUEST_CS_ACCESS_RIGHTS,
-                 !(ia32e && ar::L::test(cs) && ar::DB::test(cs)), "not both L and D/B");
-    rules.demand(334, kSection, F::GUEST_CS_BASE, rules[F::GUEST_CS_BASE] >> 32 == 0,
-                 "bits 63:32 of the base 0");
+                                   cs_type == 15 || (unrestricted && cs_type == 3)));
+    rules.demand(332, F::GUEST_CS_ACCESS_RIGHTS, ar::S::test(cs) && ar::P::test(cs));
+    rules.demand(333, F::GUEST_CS_ACCESS_RIGHTS, !(ia32e && ar::L::test(cs) && ar::DB::test(cs)));
+    rules.demand(334, F::GUEST_CS_BASE, rules[F::GUEST_CS_BASE] >> 32 == 0);
     const std::uint64_t dpl = ar::DPL::get(cs),
                         ss_dpl = ar::DPL::get(rules[F::GUEST_SS_ACCESS_RIGHTS]);
     const bool conforming = cs_type == 13 || cs_type == 15;
-    rules.demand(339, kSection, F::GUEST_CS_ACCESS_RIGHTS,
+    rules.demand(339, F::GUEST_CS_ACCESS_RIGHTS,
                  cs_type == 3 ? dpl == 0
                  : conforming ? dpl <= ss_dpl
-                              : dpl == ss_dpl,
-                 "a DPL of 0 (data segment), SS's (nonconforming) or at most SS's (conforming)");
-    rules.demand(340, kSection, F::GUEST_CS_ACCESS_RIGHTS, reserved_clear(cs), "reserved bits 0");
-    rules.demand(346, kSection, F::GUEST_CS_ACCESS_RIGHTS,
-                 granularity_fits(cs, rules[F::GUEST_CS_LIMIT]), "G consistent with the limit");
+                              : dpl == ss_dpl);
+    rules.demand(340, F::GUEST_CS_ACCESS_RIGHTS, reserved_clear(cs));
+    rules.demand(346, F::GUEST_CS_ACCESS_RIGHTS, granularity_fits(cs, rules[F::GUEST_CS_LIMIT]));
 }
 
 void check_stack_segment(Rules& rules, bool unrestricted) {
-    constexpr std::string_view kSection = "27.3.1.2";
     using F = Field;
     const std::uint64_t ss = rules[F::GUEST_SS_ACCESS_RIGHTS], dpl = ar::DPL::get(ss);
     const std::uint64_t rpl = rules[F::GUEST_SS_SELECTOR] & 3;
-    rules.demand(330, kSection, F::GUEST_SS_SELECTOR,
-                 unrestricted || rpl == (rules[F::GUEST_CS_SELECTOR] & 3), "the RPL of CS");
-    rules.demand(337, kSection, F::GUEST_SS_ACCESS_RIGHTS, unrestricted || dpl == rpl,
-                 "a DPL of the selector's RPL");
+    rules.demand(330, F::GUEST_SS_SELECTOR,
+                 unrestricted || rpl == (rules[F::GUEST_CS_SELECTOR] & 3));
+    rules.demand(337, F::GUEST_SS_ACCESS_RIGHTS, unrestricted || dpl == rpl);
     const bool level0 =
         ar::TYPE::get(rules[F::GUEST_CS_ACCESS_RIGHTS]) == 3 || !(rules[F::GUEST_CR0] & cr0::kPE);
-    rules.demand(338, kSection, F::GUEST_SS_ACCESS_RIGHTS, !level0 || dpl == 0,
-                 "DPL 0 in real mode and with a data segment in CS");
+    rules.demand(338, F::GUEST_SS_ACCESS_RIGHTS, !level0 || dpl == 0);
     if (unusable(ss)) return;
-    rules.demand(335, kSection, F::GUEST_SS_ACCESS_RIGHTS,
-                 ar::TYPE::get(ss) == 3 || ar::TYPE::get(ss) == 7, "a writable data segment");
-    rules.demand(336, kSection, F::GUEST_SS_ACCESS_RIGHTS, ar::S::test(ss) && ar::P::test(ss),
-                 "a present data segment");
-    rules.demand(349, kSection, F::GUEST_SS_ACCESS_RIGHTS, reserved_clear(ss), "reserved bits 0");
-    rules.demand(350, kSection, F::GUEST_SS_ACCESS_RIGHTS,
-                 granularity_fits(ss, rules[F::GUEST_SS_LIMIT]), "G consistent with the limit");
-    rules.demand(351, kSection, F::GUEST_SS_BASE, rules[F::GUEST_SS_BASE] >> 32 == 0,
-                 "bits 63:32 of the base 0");
+    rules.demand(335, F::GUEST_SS_ACCESS_RIGHTS, ar::TYPE::get(ss) == 3 || ar::TYPE::get(ss) == 7);
+    rules.demand(336, F::GUEST_SS_ACCESS_RIGHTS, ar::S::test(ss) && ar::P::test(ss));
+    rules.demand(349, F::GUEST_SS_ACCESS_RIGHTS, reserved_clear(ss));
+    rules.demand(350, F::GUEST_SS_ACCESS_RIGHTS, granularity_fits(ss, rules[F::GUEST_SS_LIMIT]));
+    rules.demand(351, F::GUEST_SS_BASE, rules[F::GUEST_SS_BASE] >> 32 == 0);
 }
 
 void check_segments(Rules& rules, bool unrestricted, bool ia32e) {
-    constexpr std::string_view kSection = "27.3.1.2";
     using F = Field;
     check_system_segments(rules, ia32e);
-    rules.demand(327, kSection, F::GUEST_FS_BASE, is_canonical(rules[F::GUEST_FS_BASE]),
-                 "a canonical base");
-    rules.demand(328, kSection, F::GUEST_GS_BASE, is_canonical(rules[F::GUEST_GS_BASE]),
-                 "a canonical base");
+    rules.demand(327, F::GUEST_FS_BASE, is_canonical(rules[F::GUEST_FS_BASE]));
+    rules.demand(328, F::GUEST_GS_BASE, is_canonical(rules[F::GUEST_GS_BASE]));
     if (rules[F::GUEST_RFLAGS] & rflags::kVM) {
         check_v86_segments(rules);
     } else {
@@ -195,36 +149,29 @@ void check_segments(Rules& rules, bool unrestricted, bool ia32e) {
     }
 }
 
+/// 27.3.1.3.
 void check_table_registers(Rules& rules) {
     using F = Field;
-    rules.demand(371, "27.3.1.3", F::GUEST_GDTR_BASE, is_canonical(rules[F::GUEST_GDTR_BASE]),
-                 "a canonical base");
-    rules.demand(372, "27.3.1.3", F::GUEST_IDTR_BASE, is_canonical(rules[F::GUEST_IDTR_BASE]),
-                 "a canonical base");
-    rules.demand(373, "27.3.1.3", F::GUEST_GDTR_LIMIT, rules[F::GUEST_GDTR_LIMIT] >> 16 == 0,
-                 "bits 31:16 0");
-    rules.demand(374, "27.3.1.3", F::GUEST_IDTR_LIMIT, rules[F::GUEST_IDTR_LIMIT] >> 16 == 0,
-                 "bits 31:16 0");
+    rules.demand(371, F::GUEST_GDTR_BASE, is_canonical(rules[F::GUEST_GDTR_BASE]));
+    rules.demand(372, F::GUEST_IDTR_BASE, is_canonical(rules[F::GUEST_IDTR_BASE]));
+    rules.demand(373, F::GUEST_GDTR_LIMIT, rules[F::GUEST_GDTR_LIMIT] >> 16 == 0);
+    rules.demand(374, F::GUEST_IDTR_LIMIT, rules[F::GUEST_IDTR_LIMIT] >> 16 == 0);
 }
 
+/// 27.3.1.4.
 void check_rip_rflags(Rules& rules, bool ia32e) {
-    constexpr std::string_view kSection = "27.3.1.4";
     using F = Field;
     const std::uint64_t flags = rules[F::GUEST_RFLAGS], rip = rules[F::GUEST_RIP];
     const bool long64 = ia32e && ar::L::test(rules[F::GUEST_CS_ACCESS_RIGHTS]);
-    rules.demand(381, kSection, F::GUEST_RIP, long64 ? is_canonical(rip) : rip >> 32 == 0,
-                 "an address of the guest's mode");
+    rules.demand(381, F::GUEST_RIP, long64 ? is_canonical(rip) : rip >> 32 == 0);
     constexpr std::uint64_t kReserved = ~std::uint64_t{0x3f7fd7};
-    rules.demand(382, kSection, F::GUEST_RFLAGS, (flags & kReserved) == 0 && (flags & 2) != 0,
-                 "reserved bits 0 and bit 1 1");
-    rules.demand(383, kSection, F::GUEST_RFLAGS,
-                 !(flags & rflags::kVM) || (!ia32e && (rules[F::GUEST_CR0] & cr0::kPE)),
-                 "VM 0 in IA-32e mode and in real mode");
+    rules.demand(382, F::GUEST_RFLAGS, (flags & kReserved) == 0 && (flags & 2) != 0);
+    rules.demand(383, F::GUEST_RFLAGS,
+                 !(flags & rflags::kVM) || (!ia32e && (rules[F::GUEST_CR0] & cr0::kPE)));
     const std::uint64_t info = rules[F::ENTRY_INTERRUPTION_INFO];
     const bool injects_interrupt =
         interruption::VALID::test(info) && interruption::TYPE::get(info) == 0;
-    rules.demand(384, kSection, F::GUEST_RFLAGS, !injects_interrupt || (flags & rflags::kIF),
-                 "IF 1 when an external interrupt is injected");
+    rules.demand(384, F::GUEST_RFLAGS, !injects_interrupt || (flags & rflags::kIF));
 }
 
 /// Whether the link pointer names a VMCS of the kind that the controls want.
@@ -236,42 +183,34 @@ bool is_linked_vmcs(Rules& rules, std::uint64_t link) {
     return word == (shadowing ? kRevision | Region::kShadowIndicator : kRevision);
 }
 
+/// 27.3.1.5.
 void check_non_register_state(Rules& rules) {
-    constexpr std::string_view kSection = "27.3.1.5";
     using F = Field;
     const std::uint64_t blocking = rules[F::GUEST_INTERRUPTIBILITY];
     const std::uint64_t info = rules[F::ENTRY_INTERRUPTION_INFO];
     const bool valid = interruption::VALID::test(info);
-    rules.demand(392, kSection, F::GUEST_INTERRUPTIBILITY, (blocking & ~std::uint64_t{0x0b}) == 0,
-                 "reserved bits 0, no blocking by SMI outside SMM, no enclave interruption");
-    rules.demand(393, kSection, F::GUEST_INTERRUPTIBILITY, (blocking & 3) != 3,
-                 "not both blocking by STI and by MOV SS");
-    rules.demand(394, kSection, F::GUEST_INTERRUPTIBILITY,
-                 !(blocking & 1) || (rules[F::GUEST_RFLAGS] & rflags::kIF),
-                 "no blocking by STI with IF 0");
-    rules.demand(395, kSection, F::GUEST_INTERRUPTIBILITY,
-                 !valid || interruption::TYPE::get(info) != 0 || (blocking & 3) == 0,
-                 "no blocking by STI or MOV SS when an external interrupt is injected");
-    rules.demand(kNmiInjectionRule, kSection, F::GUEST_INTERRUPTIBILITY,
-                 !valid || interruption::TYPE::get(info) != 2 || (blocking & 2) == 0,
-                 "no blocking by MOV SS when an NMI is injected");
-    rules.demand(399, kSection, F::GUEST_INTERRUPTIBILITY,
+    rules.demand(392, F::GUEST_INTERRUPTIBILITY, (blocking & ~std::uint64_t{0x0b}) == 0);
+    rules.demand(393, F::GUEST_INTERRUPTIBILITY, (blocking & 3) != 3);
+    rules.demand(394, F::GUEST_INTERRUPTIBILITY,
+                 !(blocking & 1) || (rules[F::GUEST_RFLAGS] & rflags::kIF));
+    rules.demand(395, F::GUEST_INTERRUPTIBILITY,
+                 !valid || interruption::TYPE::get(info) != 0 || (blocking & 3) == 0);
+    rules.demand(kNmiInjectionRule, F::GUEST_INTERRUPTIBILITY,
+                 !valid || interruption::TYPE::get(info) != 2 || (blocking & 2) == 0);
+    rules.demand(399, F::GUEST_INTERRUPTIBILITY,
                  !valid || interruption::TYPE::get(info) != 2 || (blocking & 8) == 0 ||
-                     !(rules[F::PIN_BASED_CONTROLS] & pin::kVirtualNmis),
-                 "no blocking by NMI when an NMI is injected and NMIs are virtual");
+                     !(rules[F::PIN_BASED_CONTROLS] & pin::kVirtualNmis));
     const std::uint64_t link = rules[F::VMCS_LINK_POINTER];
     rules.demand(
-        kLinkPointerRule, kSection, F::VMCS_LINK_POINTER,
-        link == ~std::uint64_t{0} || (is_page_address(link) && is_linked_vmcs(rules, link)),
-        "all ones or the address of a VMCS, a shadow one with VMCS shadowing");
+        kLinkPointerRule, F::VMCS_LINK_POINTER,
+        link == ~std::uint64_t{0} || (is_page_address(link) && is_linked_vmcs(rules, link)));
     constexpr std::uint64_t kPendingDebug = 0x1500f;  // B0-B3, enabled breakpoint, BS, RTM
-    rules.demand(398, kSection, F::GUEST_PENDING_DEBUG,
-                 (rules[F::GUEST_PENDING_DEBUG] & ~kPendingDebug) == 0, "reserved bits 0");
+    rules.demand(398, F::GUEST_PENDING_DEBUG,
+                 (rules[F::GUEST_PENDING_DEBUG] & ~kPendingDebug) == 0);
 }
 
 /// Pending single steps and RFLAGS.TF agree where a shadow or HLT keeps the step pending.
 void check_pending_debug(Rules& rules) {
-    constexpr std::string_view kSection = "27.3.1.5";
     using F = Field;
     constexpr std::uint64_t kSingleStep = 1u << 14, kRtm = 1u << 16, kEnabled = 1u << 12;
     constexpr std::uint64_t kBtf = 1u << 1;
@@ -279,12 +218,10 @@ void check_pending_debug(Rules& rules) {
     const bool shadow = (rules[F::GUEST_INTERRUPTIBILITY] & 3) != 0;
     const bool waits = rules[F::GUEST_ACTIVITY] == static_cast<std::uint64_t>(ActivityState::hlt);
     const bool steps = (rules[F::GUEST_RFLAGS] & rflags::kTF) && !(rules[F::GUEST_DEBUGCTL] & kBtf);
-    rules.demand(405, kSection, F::GUEST_PENDING_DEBUG,
-                 !(shadow || waits) || ((pending & kSingleStep) != 0) == steps,
-                 "BS 1 with TF 1 and BTF 0, else 0, in a shadow or in HLT");
-    rules.demand(406, kSection, F::GUEST_PENDING_DEBUG,
-                 !(pending & kRtm) || (pending & ~(kRtm | kEnabled)) == 0,
-                 "with RTM no bits but enabled breakpoint");
+    rules.demand(405, F::GUEST_PENDING_DEBUG,
+                 !(shadow || waits) || ((pending & kSingleStep) != 0) == steps);
+    rules.demand(406, F::GUEST_PENDING_DEBUG,
+                 !(pending & kRtm) || (pending & ~(kRtm | kEnabled)) == 0);
 }
 
 /// Which events may be injected into a processor that is not active.
@@ -304,23 +241,20 @@ bool wakes(std::uint64_t activity, EventType type, std::uint64_t vector) noexcep
     return false;
 }
 
+/// 27.3.1.5.
 void check_activity(Rules& rules) {
-    constexpr std::string_view kSection = "27.3.1.5";
     using F = Field;
     const std::uint64_t activity = rules[F::GUEST_ACTIVITY];
     const std::uint64_t info = rules[F::ENTRY_INTERRUPTION_INFO];
-    rules.demand(391, kSection, F::GUEST_ACTIVITY, activity <= 3, "an activity state of 0 to 3");
+    rules.demand(391, F::GUEST_ACTIVITY, activity <= 3);
     if (activity == 0) return;
-    rules.demand(402, kSection, F::GUEST_ACTIVITY,
-                 activity != 1 || ar::DPL::get(rules[F::GUEST_SS_ACCESS_RIGHTS]) == 0,
-                 "no HLT state at a privilege level other than 0");
-    rules.demand(403, kSection, F::GUEST_ACTIVITY, (rules[F::GUEST_INTERRUPTIBILITY] & 3) == 0,
-                 "the active state with blocking by STI or MOV SS");
-    rules.demand(404, kSection, F::GUEST_ACTIVITY,
+    rules.demand(402, F::GUEST_ACTIVITY,
+                 activity != 1 || ar::DPL::get(rules[F::GUEST_SS_ACCESS_RIGHTS]) == 0);
+    rules.demand(403, F::GUEST_ACTIVITY, (rules[F::GUEST_INTERRUPTIBILITY] & 3) == 0);
+    rules.demand(404, F::GUEST_ACTIVITY,
                  !interruption::VALID::test(info) ||
                      wakes(activity, static_cast<EventType>(interruption::TYPE::get(info)),
-                           interruption::VECTOR::get(info)),
-                 "an activity state that the injected event may end");
+                           interruption::VECTOR::get(info)));
 }
 
 /// PAE paging with EPT takes the PDPTEs from the VMCS (27.3.1.6).
@@ -331,13 +265,18 @@ void check_pdptes(Rules& rules, bool ia32e, bool ept) {
     constexpr std::uint64_t kReserved = 0x1e6;  // SDM 3A table 4-8: bits 2:1 and 8:5
     for (const F pdpte : {F::GUEST_PDPTE0, F::GUEST_PDPTE1, F::GUEST_PDPTE2, F::GUEST_PDPTE3}) {
         const std::uint64_t entry = rules[pdpte];
-        rules.demand(kPdpteRule, "27.3.1.6", pdpte,
-                     !(entry & 1) || ((entry & kReserved) == 0 && entry >> kPhysicalBits == 0),
-                     "reserved bits 0 in a present PDPTE");
+        rules.demand(kPdpteRule, pdpte,
+                     !(entry & 1) || ((entry & kReserved) == 0 && entry >> kPhysicalBits == 0));
     }
 }
 
 }  // namespace
+
+EntryFailure broken_rule(std::uint32_t number, Field field, std::uint64_t value) {
+    const Rule* rule = find_rule(kRuleGroups, number).rule;
+    SIM_ASSERT(rule != nullptr);
+    return {number, rule->section, rule->demand, field, value};
+}
 
 bool check_guest_state(const Guest& guest, EntryFailure& failure) {
     Rules rules(guest, failure);

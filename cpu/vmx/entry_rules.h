@@ -1,6 +1,6 @@
 #pragma once
-// What the checks of VM entry share (SDM 3C 27.2, 27.3.1): each rule has a number of its own, its
-// section, the field that it is about and what it demands; the first broken one is reported.
+// What the checks of VM entry share (SDM 3C 27.2, 27.3.1): spec/rules.h has the rules in words;
+// the first broken one is reported.
 #include "cpu/descriptor.h"
 #include "cpu/vmx/guest.h"
 
@@ -13,12 +13,11 @@ class Rules {
 
     std::uint64_t operator[](Field field) const { return guest_.read(field); }
 
-    /// Rule `number` of `section`: `holds`, or else `field` is to blame.
-    void demand(std::uint32_t number, std::string_view section, Field field, bool holds,
-                std::string_view text) {
+    /// Rule `number` (spec/rules.h): `holds`, or else `field` is to blame.
+    void demand(std::uint32_t number, Field field, bool holds) {
         if (holds || failed_) return;
         failed_ = true;
-        failure_ = {number, section, text, field, guest_.read(field)};
+        failure_ = broken_rule(number, field, guest_.read(field));
     }
     /// VTPR of a virtual-APIC page.
     std::uint64_t virtual_tpr(std::uint64_t page) const {

@@ -17,6 +17,9 @@ struct EntryFailure {
     std::uint64_t value = 0;
 };
 
+/// `number` stands in spec/rules.h.
+EntryFailure broken_rule(std::uint32_t number, Field field, std::uint64_t value);
+
 /// Rules whose failure the exit qualification tells apart (SDM 3C 27.8).
 inline constexpr std::uint32_t kLinkPointerRule = 397, kPdpteRule = 401, kNmiInjectionRule = 396,
                                kMsrLoadRule = 411;

@@ -50,8 +50,7 @@ bool Guest::begin_in_program(EntryResult& result) {
             for (std::size_t i = 0; i < pdptes.size(); ++i) pdptes[i] = raw(kPdpteFields[i]);
             program_->set_pdptes(pdptes);
         } else if (!program_->load_pdptes_of(core_.cr(3))) {
-            result.failure = {kPdpteRule, "27.3.1.6", "reserved bits 0 in a present PDPTE",
-                              Field::GUEST_CR3, core_.cr(3)};
+            result.failure = broken_rule(kPdpteRule, Field::GUEST_CR3, core_.cr(3));
             return false;
         }
     }
@@ -59,8 +58,7 @@ bool Guest::begin_in_program(EntryResult& result) {
     const std::uint32_t failing =
         load_msr_area(*program_, raw(Field::ENTRY_MSR_LOAD_ADDRESS), count);
     if (failing != 0) {
-        result.failure = {kMsrLoadRule, "27.4", "MSRs that an entry can load",
-                          Field::ENTRY_MSR_LOAD_ADDRESS, failing};
+        result.failure = broken_rule(kMsrLoadRule, Field::ENTRY_MSR_LOAD_ADDRESS, failing);
         return false;
     }
     result.guest_state_failed = false;
