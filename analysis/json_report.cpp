@@ -43,6 +43,8 @@ std::string json_report(const RunResult& result) {
     root["format"] = "hvsim-run";
     root["format_version"] = kJsonVersion;
     root["scenario"] = result.scenario;
+    root["scenario_text"] = result.scenario_text;
+    root["settings"] = result.settings;
     root["program_version"] = result.program_version;
     root["machine"] = pairs_json(result.machine);
     root["result"] = {{"end", result.end}, {"met", result.met}, {"unmet", result.unmet}};

@@ -64,6 +64,8 @@ struct Distribution {
 
 struct RunResult {
     std::string scenario;
+    std::string scenario_text;          ///< of the file
+    std::vector<std::string> settings;  ///< that replaced values of it: "host.ram=1 GiB"
     std::string program_version;
     std::vector<NamedText> versions;  ///< of libraries
     std::vector<NamedText> machine;   ///< what was simulated

@@ -1,13 +1,15 @@
 #pragma once
-// The trace file, version 1. All integers little endian; "varint" is LEB128, "zigzag" a varint of a
+// The trace file, version 2. All integers little endian; "varint" is LEB128, "zigzag" a varint of a
 // signed value folded so that small magnitudes are short; a string is its varint length and bytes.
 //
-//   file    = header block* [index]
+//   file    = header block* [result] [index]
 //   header  = "HVSIMTRC" u32(version) u32(size of body) body u64(XXH64 of body)
 //   body    = string(scenario) string(program version) zigzag(start date, seconds since 1970)
 //             varint(kinds) { string(name) u8(level) 4 x string(argument) }
 //             varint(tables) { u8(kind) u8(argument) varint(values) { varint(value) string } }
 //   block   = "BLK1" u32(compressed size) u32(events) u64(least time) u64(greatest time) zstd frame
+//   result  = "RSLT" u32(compressed size) u32(size) zstd frame of the run's report as JSON
+//             (docs/report.md)
 //   index   = "INDX" varint(blocks) { varint(offset) varint(events) varint(least) varint(greatest)
 //   }
 //             u64(offset of "INDX") "HVSIMEND"
@@ -21,7 +23,8 @@
 //   subject = varint(lp + 1) varint(partition + 1) varint(vp + 1), modulo 65536
 //
 // A file that ends early is read up to its end: blocks are found one after the other without the
-// index, and the whole events of a cut frame are still given.
+// index, and the whole events of a cut frame are still given. The result is there when the run came
+// to its end.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -40,10 +43,13 @@ namespace hvsim::sim {
 inline constexpr std::string_view kTraceMagic = "HVSIMTRC";
 inline constexpr std::string_view kTraceEnd = "HVSIMEND";
 inline constexpr std::string_view kTraceBlock = "BLK1";
+inline constexpr std::string_view kTraceResult = "RSLT";
 inline constexpr std::string_view kTraceIndex = "INDX";
-inline constexpr std::uint32_t kTraceVersion = 1;
+inline constexpr std::uint32_t kTraceVersion = 2;
 inline constexpr std::size_t kTraceHeaderFixed = 16;  ///< magic, version, size
 inline constexpr std::size_t kTraceBlockFixed = 28;   ///< a block before its frame
+inline constexpr std::size_t kTraceResultFixed = 12;  ///< the result before its frame
+inline constexpr std::uint32_t kTraceResultMax = 64 << 20;
 inline constexpr std::uint32_t kTraceBlockEvents = 65536;
 inline constexpr std::size_t kTraceEventMax = 1 + 3 * 3 + 1 + 5 * 10;
 inline constexpr std::uint32_t kTraceBlockBytesMax = kTraceBlockEvents * kTraceEventMax;

@@ -96,11 +96,38 @@ bool TraceReader::check_end() {
     return stop(whole ? TraceStatus::complete : TraceStatus::damaged);
 }
 
+/// The result, its mark already read; what follows it is the index.
+bool TraceReader::read_result() {
+    if (!read_exactly(kTraceResultFixed - kTraceResult.size(), input_))
+        return stop(TraceStatus::truncated);
+    ByteParser in(input_);
+    const std::uint32_t compressed = in.u32();
+    const std::uint32_t size = in.u32();
+    if (size > kTraceResultMax || compressed > ZSTD_compressBound(kTraceResultMax))
+        return stop(TraceStatus::damaged);
+    if (!read_exactly(compressed, input_)) return stop(TraceStatus::truncated);
+    std::string result(size, '\0');
+    const std::size_t read =
+        ZSTD_decompress(result.data(), result.size(), input_.data(), input_.size());
+    if (ZSTD_isError(read) != 0 || read != size) return stop(TraceStatus::damaged);
+    result_ = std::move(result);
+    return true;
+}
+
 /// Reads the next block's header. False ends the reading: status_ says why.
 bool TraceReader::block_header(std::uint32_t& compressed) {
-    std::vector<std::uint8_t> marker;
-    if (!read_exactly(kTraceBlock.size(), marker)) return stop(TraceStatus::truncated);
-    const std::string_view text(reinterpret_cast<const char*>(marker.data()), marker.size());
+    const auto mark = [this]() -> std::string {
+        std::vector<std::uint8_t> bytes;
+        if (!read_exactly(kTraceBlock.size(), bytes)) return {};
+        return {bytes.begin(), bytes.end()};
+    };
+    std::string text = mark();
+    if (text == kTraceResult) {
+        if (!read_result()) return false;
+        text = mark();
+        if (text == kTraceBlock) return stop(TraceStatus::damaged);
+    }
+    if (text.empty()) return stop(TraceStatus::truncated);
     if (text == kTraceIndex) {
         offset_ -= kTraceIndex.size();
         file_.seekg(static_cast<std::streamoff>(offset_));

@@ -49,6 +49,8 @@ class TraceReader {
         to_ = to;
     }
     TraceStatus status() const noexcept { return status_; }
+    /// The run's report as JSON, once status() is `complete`; empty: the file has none.
+    const std::string& result() const noexcept { return result_; }
 
   private:
     struct Decompressor;
@@ -61,6 +63,7 @@ class TraceReader {
     bool block_header(std::uint32_t& compressed);
     bool decompress(std::uint32_t compressed);
     bool check_end();
+    bool read_result();
     bool stop(TraceStatus status) noexcept;
 
     TraceInfo info_;
@@ -79,6 +82,7 @@ class TraceReader {
     Time from_ = 0;
     Time to_ = kNever;
     TraceStatus status_ = TraceStatus::reading;
+    std::string result_;
 };
 
 }  // namespace hvsim::sim

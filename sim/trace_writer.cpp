@@ -78,13 +78,18 @@ void TraceWriter::write(const void* data, std::size_t size) noexcept {
     offset_ += size;
 }
 
-void TraceWriter::write_block() {
+std::size_t TraceWriter::compress(std::size_t fixed, const void* data, std::size_t size) {
     std::vector<std::uint8_t>& output = compressor_->output;
-    output.resize(kTraceBlockFixed + ZSTD_compressBound(pending_size_));
-    const std::size_t size =
-        ZSTD_compress2(compressor_->context.get(), output.data() + kTraceBlockFixed,
-                       output.size() - kTraceBlockFixed, pending_.data(), pending_size_);
-    SIM_ASSERT(ZSTD_isError(size) == 0);
+    output.resize(fixed + ZSTD_compressBound(size));
+    const std::size_t compressed = ZSTD_compress2(compressor_->context.get(), output.data() + fixed,
+                                                  output.size() - fixed, data, size);
+    SIM_ASSERT(ZSTD_isError(compressed) == 0);
+    return compressed;
+}
+
+void TraceWriter::write_block() {
+    const std::size_t size = compress(kTraceBlockFixed, pending_.data(), pending_size_);
+    std::vector<std::uint8_t>& output = compressor_->output;
     std::memcpy(output.data(), kTraceBlock.data(), kTraceBlock.size());
     std::uint8_t* out = output.data() + kTraceBlock.size();
     out = put_fixed(out, size, 4);
@@ -97,6 +102,17 @@ void TraceWriter::write_block() {
     block_ = {};
     context_ = {};
     pending_size_ = 0;
+}
+
+void TraceWriter::write_result() {
+    if (result_.empty() || result_.size() > kTraceResultMax) return;
+    const std::size_t size = compress(kTraceResultFixed, result_.data(), result_.size());
+    std::vector<std::uint8_t>& output = compressor_->output;
+    std::memcpy(output.data(), kTraceResult.data(), kTraceResult.size());
+    std::uint8_t* out = output.data() + kTraceResult.size();
+    out = put_fixed(out, size, 4);
+    put_fixed(out, result_.size(), 4);
+    write(output.data(), kTraceResultFixed + size);
 }
 
 void TraceWriter::write_index() {
@@ -121,6 +137,7 @@ void TraceWriter::write_index() {
 void TraceWriter::finish() {
     if (!file_) return;
     if (block_.events > 0) write_block();
+    write_result();
     write_index();
     errno = 0;
     if (std::fclose(file_.release()) != 0 && error_ == 0) error_ = errno != 0 ? errno : EIO;

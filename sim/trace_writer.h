@@ -25,8 +25,10 @@ class TraceWriter : public EventSink {
     TraceWriter& operator=(const TraceWriter&) = delete;
 
     void on_event(const Event& event) override;
-    /// Writes what is pending, then the index. Throws ConfigError when anything could not be
-    /// written since the start.
+    /// The run's report as JSON, to be kept behind the events.
+    void set_result(std::string json) { result_ = std::move(json); }
+    /// Writes what is pending, the result, then the index. Throws ConfigError when anything could
+    /// not be written since the start.
     void finish();
 
     std::uint64_t events() const noexcept { return events_; }
@@ -45,7 +47,10 @@ class TraceWriter : public EventSink {
     struct Compressor;
 
     void write(const void* data, std::size_t size) noexcept;
+    /// Compresses `data` behind `fixed` bytes of output; returns the frame's size.
+    std::size_t compress(std::size_t fixed, const void* data, std::size_t size);
     void write_block();
+    void write_result();
     void write_index();
 
     std::filesystem::path path_;
@@ -56,6 +61,7 @@ class TraceWriter : public EventSink {
     TraceContext context_;
     Block block_;
     std::vector<Block> blocks_;
+    std::string result_;
     std::uint64_t offset_ = 0;
     std::uint64_t events_ = 0;
     int error_ = 0;  // errno of the first failed write

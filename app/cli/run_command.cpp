@@ -154,6 +154,8 @@ class Run {
                                   const analysis::Tally& tally, std::uint64_t wall_ns) const {
         analysis::RunResult result;
         result.scenario = arguments_.scenario.string();
+        result.scenario_text = scenario_.text;
+        result.settings = arguments_.set;
         result.program_version = kVersion;
         result.versions = surroundings_.machine.versions();
         result.machine = machine_text();
@@ -193,6 +195,7 @@ class Run {
                 std::uint64_t wall_ns) const {
         const analysis::RunResult result = result_of(outcome, verdict, tally, wall_ns);
         if (!arguments_.json.empty()) write_json(analysis::json_report(result));
+        if (trace_) trace_->set_result(analysis::json_report(result));
         if (!arguments_.no_report && arguments_.json != "-")
             surroundings_.out << '\n' << analysis::text_report(result) << std::flush;
     }

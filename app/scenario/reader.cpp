@@ -177,6 +177,7 @@ Scenario parse_scenario(std::string_view text, const std::filesystem::path& file
                         const ReadOptions& options) {
     Scenario scenario;
     scenario.file = file;
+    scenario.text = text;
     toml::table root = parse_document(text, file.string());
     const SetOptions set(options.set, root);
     Reader reader(scenario, set);

@@ -168,6 +168,7 @@ struct TimingSource {
 
 struct Scenario {
     std::filesystem::path file;
+    std::string text;  ///< of the file
     HostConfig host;
     std::optional<HypervisorConfig> hypervisor;
     std::optional<BootConfig> boot;

@@ -35,6 +35,8 @@ class TemporaryFile {
     std::filesystem::path path_;
 };
 
+const std::string kResult = R"({"digest": "0123456789abcdef", "met": true})";
+
 TraceInfo test_info() {
     TraceInfo info;
     info.scenario = "scenarios/linux-disk.toml";
@@ -102,6 +104,7 @@ std::size_t matching(TraceReader& reader, const std::vector<Event>& expected) {
 void write_trace(const std::filesystem::path& path, const std::vector<Event>& events) {
     TraceWriter writer(path, test_info());
     for (const Event& event : events) writer.on_event(event);
+    writer.set_result(kResult);
     writer.finish();
 }
 
@@ -123,6 +126,22 @@ TEST_CASE("a trace gives back every event, its header and its end") {
     CHECK(matching(reader, events) == events.size());
     CHECK(reader.status() == TraceStatus::complete);
     CHECK(!reader.next());
+    CHECK(reader.result() == kResult);
+}
+
+TEST_CASE("a trace of a run that did not end has no result") {
+    const TemporaryFile file("no-result");
+    const std::vector<Event> events = test_events(5);
+    {
+        TraceWriter writer(file.path(), test_info());
+        for (const Event& event : events) writer.on_event(event);
+    }
+    auto opened = TraceReader::open(file.path());
+    REQUIRE(std::holds_alternative<TraceReader>(opened));
+    TraceReader& reader = std::get<TraceReader>(opened);
+    CHECK(matching(reader, events) == events.size());
+    CHECK(reader.status() == TraceStatus::complete);
+    CHECK(reader.result().empty());
 }
 
 TEST_CASE("an empty trace is complete") {
@@ -141,7 +160,7 @@ TEST_CASE("the same events give the same bytes, and the header's are golden") {
     write_trace(second.path(), events);
     CHECK(first.read() == second.read());
     const std::vector<char> bytes = first.read();
-    CHECK(std::string_view(bytes.data(), 12) == std::string_view("HVSIMTRC\x01\0\0\0", 12));
+    CHECK(std::string_view(bytes.data(), 12) == std::string_view("HVSIMTRC\x02\0\0\0", 12));
     CHECK(std::string_view(bytes.data() + 16, 26) == "\x19scenarios/linux-disk.toml");
     CHECK(std::string_view(bytes.data() + 42, 6) ==
           "\x05"
@@ -224,10 +243,10 @@ TEST_CASE("files that are no trace of this version are told apart") {
     CHECK(std::get<TraceProblem>(TraceReader::open(file.path())) == TraceProblem::foreign);
     write_trace(file.path(), {});
     std::vector<char> bytes = file.read();
-    bytes[8] = 2;
+    bytes[8] = 1;
     file.write(bytes, bytes.size());
     CHECK(std::get<TraceProblem>(TraceReader::open(file.path())) == TraceProblem::other_version);
-    bytes[8] = 1;
+    bytes[8] = 2;
     bytes[20] ^= 1;
     file.write(bytes, bytes.size());
     CHECK(std::get<TraceProblem>(TraceReader::open(file.path())) == TraceProblem::damaged_header);
