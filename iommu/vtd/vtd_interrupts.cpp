@@ -77,6 +77,7 @@ VtdUnit::FaultReason VtdUnit::remap(SourceId source, apic::MsiMessage request, s
     if (index >= std::uint32_t{2} << IRTA_S::get(state_.interrupt_table))
         return FaultReason::index_too_large;
 
+    // 5.1.4: the entry itself is checked first, who may use it afterwards.
     Irte irte;
     FaultReason fault = find_irte(index, irte, result.work);
     processing_disabled = IRTE_FPD::test(irte.low);

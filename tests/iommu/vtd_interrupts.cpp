@@ -124,6 +124,8 @@ TEST_CASE("each fault reason, its record and FPD") {
         {"source bus below", 0x26, kGood, 0x0203 | 2 << 18},
         {"source bus above", 0x26, kGood, 0x0000 | 2 << 18},
         {"reserved SVT", 0x26, kGood, Fixture::kSource | 3 << 18},
+        {"reserved bit and source id", 0x24, kGood | 1 << 12, 0x0112 | 1 << 18},
+        {"not present and source id", 0x22, 0, 0x0112 | 1 << 18},
     };
     for (const Row& row : rows) {
         INFO(row.what);
