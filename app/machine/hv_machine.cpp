@@ -58,6 +58,8 @@ hv::HypervisorHostConfig host_config(const Board& board) {
         !scenario.host.disabled(intel ? Feature::vmx : Feature::svm);
     config.capabilities.nx = !scenario.host.disabled(Feature::nx);
     config.capabilities.slat = !scenario.host.disabled(Feature::slat);
+    config.capabilities.x2apic = !scenario.host.disabled(Feature::x2apic);
+    config.capabilities_where = scenario.where("host.disable");
     config.slice = scenario.hypervisor->scheduler_slice;
     config.device_windows.emplace_back(kNvmeAddress, kNvmeSize);
     return config;
@@ -165,11 +167,13 @@ void HvMachine::connect_callbacks() {
             }
         }
     };
-    host_->on_entry_failed = [](hv::VirtualProcessor& vp, const hv::EntryReport& report) {
+    const char* const manual = board_.model.vendor == cpu::Vendor::intel ? "SDM 3C" : "APM 2";
+    host_->on_entry_failed = [manual](hv::VirtualProcessor& vp, const hv::EntryReport& report) {
         throw sim::ModelError(fmt::format(
-            "VM entry of virtual processor {} failed: rule {} (SDM 3C {}) demands {} in {}, found "
-            "{:#x}",
-            vp.index(), report.rule, report.section, report.demand, report.field, report.value));
+            "VM entry of virtual processor {} of partition {} failed: rule {} ({} {}) demands {} "
+            "in {}, found {:#x}",
+            vp.index(), vp.partition().id(), report.rule, manual, report.section, report.demand,
+            report.field, report.value));
     };
 }
 

@@ -57,7 +57,7 @@ constexpr Key kHost[] = {
     {"disable",
      choices,
      "",
-     "Features the processors do not have. A hypervisor needs vmx or svm, and slat.",
+     "Features the processors do not have. A hypervisor needs vmx or svm, and all the others.",
      store<&HostConfig::disable>,
      {},
      kFeatures},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <memory>
 
 namespace hvsim::app {
 namespace {
@@ -54,10 +55,16 @@ toml::table parse_value(const std::string& text, const std::string& option) {
     return table;
 }
 
+/// A key that says in messages where it is from.
+toml::key key_of(const std::string& name, const std::string& option) {
+    return toml::key(name, {{}, {}, std::make_shared<const std::string>(option)});
+}
+
 toml::table& descend(toml::table& table, const Step& step, const std::string& option) {
     toml::node* node = table.get(step.name);
     if (!step.index) {
-        if (node == nullptr) node = &table.insert(step.name, toml::table{}).first->second;
+        if (node == nullptr)
+            node = &table.insert(key_of(step.name, option), toml::table{}).first->second;
     } else {
         toml::array* array = node != nullptr ? node->as_array() : nullptr;
         node = array != nullptr ? array->get(*step.index) : nullptr;
@@ -82,7 +89,7 @@ SetOptions::SetOptions(const std::vector<std::string>& options, toml::table& roo
             table = &descend(*table, steps[i], option);
         if (steps.back().index) fail(option, "the last part of the key cannot have an index");
         toml::table value = parse_value(text.substr(equals + 1), option);
-        table->insert_or_assign(steps.back().name, std::move(*value.get("value")));
+        table->insert_or_assign(key_of(steps.back().name, option), std::move(*value.get("value")));
         options_[path] = option;
     }
 }

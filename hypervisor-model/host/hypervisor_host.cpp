@@ -110,8 +110,10 @@ void HypervisorHost::check_capabilities() const {
     add(config_.capabilities.virtualization, intel ? "VT-x (VMX)" : "AMD-V (SVM)");
     add(config_.capabilities.slat, intel ? "extended page tables (EPT)" : "nested paging (NPT)");
     add(config_.capabilities.nx, "no-execute pages (NX)");
+    add(config_.capabilities.x2apic, "x2APIC mode");
     if (!missing.empty())
         throw sim::ConfigError(
+            config_.capabilities_where,
             fmt::format("the hypervisor cannot launch: the processor lacks {}", missing),
             "switch the feature on in the scenario's [host], or run without [hypervisor]");
 }

@@ -11,6 +11,7 @@
 #include "hypervisor-model/host/iommu_manager.h"
 #include "hypervisor-model/host/logical_processor.h"
 #include "hypervisor-model/hypervisor.h"
+#include "sim/error.h"
 
 namespace hvsim::hv {
 
@@ -30,12 +31,14 @@ struct HostCapabilities {
         true;  ///< VMX and enabled by IA32_FEATURE_CONTROL, or SVM and VM_CR.SVMDIS 0
     bool nx = true;
     bool slat = true;  ///< EPT or NPT
+    bool x2apic = true;
 };
 
 struct HypervisorHostConfig {
     HypervisorConfig hypervisor;
     const cpu::Model* model = nullptr;
     HostCapabilities capabilities;
+    sim::SourceLocation capabilities_where;        ///< for messages: where the user took some away
     sim::Duration slice = 10 * sim::kMillisecond;  ///< of a virtual processor that shares its LP
     /// Device windows that the root partition owns: first address and length, page multiples.
     std::vector<std::pair<std::uint64_t, std::uint64_t>> device_windows;

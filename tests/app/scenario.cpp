@@ -381,6 +381,12 @@ TEST_CASE("--set replaces and adds values") {
     CHECK(error_of(with_vm(), {"host.procesors=6"}) ==
           "--set host.procesors=6: unknown key \"procesors\" in host | did you mean "
           "\"processors\"?");
+    CHECK(error_of(with_vm(), {"timing.exit.cpiud={value=3, unit=\"ns\"}"})
+              .starts_with("--set timing.exit.cpiud={value=3, unit=\"ns\"}: unknown timing entry "
+                           "\"exit.cpiud\" | did you mean \"exit.cpuid\"?"));
+    CHECK(error_of(with_vm(), {"timing.exti.cpuid={value=3, unit=\"ns\"}"})
+              .find("=3, unit=\"ns\"}: unknown timing entry \"exti\" | did you mean \"exit\"?") !=
+          std::string::npos);
     CHECK(error_of(with_vm(), {"vm[1].ram=6"})
               .starts_with("--set vm[1].ram=6: the scenario has no vm[1]"));
     CHECK(error_of(with_vm(), {"host"}).starts_with("--set host: expected KEY=VALUE"));
