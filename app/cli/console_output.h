@@ -23,6 +23,8 @@ class ConsoleOutput {
     /// Ends an unfinished line on the output.
     void finish();
     bool uses_output() const noexcept { return on_output_ > 0; }
+    /// The output stands within a line of a console.
+    bool line_open() const noexcept { return line_open_; }
 
   private:
     struct Sink {

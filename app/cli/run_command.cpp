@@ -97,6 +97,7 @@ class Run {
     RunOptions options_for(analysis::Tally& tally) {
         RunOptions options;
         options.console = [this](std::size_t console, std::uint8_t byte, sim::Time time) {
+            if (shares_terminal()) clear_progress();
             output_.on_byte(console, byte);
             watch_.on_byte(console, byte, time);
             script_.on_byte(console, byte, time);
@@ -132,22 +133,29 @@ class Run {
         print_progress(progress, wall_ns);
     }
 
+    /// Consoles and progress line are on one terminal: the line gives way to what consoles print.
+    bool shares_terminal() const {
+        return surroundings_.out_is_terminal && surroundings_.err_is_terminal &&
+               output_.uses_output();
+    }
+
     void print_progress(const Progress& progress, std::uint64_t wall_ns) {
-        const bool shared = surroundings_.out_is_terminal && output_.uses_output();
-        if (!surroundings_.err_is_terminal || shared || wall_ns < next_progress_ns_) return;
+        if (!surroundings_.err_is_terminal || arguments_.interactive) return;
+        if (wall_ns < next_progress_ns_ || (shares_terminal() && output_.line_open())) return;
         next_progress_ns_ = wall_ns + kProgressPeriodNs;
         const std::uint64_t speed =
-            progress.code_bytes * 1000 / std::max<std::uint64_t>(wall_ns, 1);
-        surroundings_.err << fmt::format("\r{:>9}.{:03} s virtual, {} s wall, {} MB code/s ",
+            progress.code_bytes * 10'000 / std::max<std::uint64_t>(wall_ns, 1);
+        surroundings_.err << fmt::format("\r{:>9}.{:03} s virtual, {} s wall, {}.{} MB code/s ",
                                          progress.virtual_time / sim::kSecond,
                                          progress.virtual_time / sim::kMillisecond % 1000,
-                                         wall_ns / kSecondNs, speed)
+                                         wall_ns / kSecondNs, speed / 10, speed % 10)
                           << std::flush;
         progress_shown_ = true;
     }
 
     void clear_progress() {
         if (progress_shown_) surroundings_.err << "\r\033[K" << std::flush;
+        progress_shown_ = false;
     }
 
     analysis::RunResult result_of(const RunOutcome& outcome, const Verdict& verdict,

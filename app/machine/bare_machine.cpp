@@ -136,9 +136,15 @@ void BareMachine::finish() {
         add_memory(board_.recorder.digest(), board_.ram, piece.base, piece.length);
 }
 
+std::uint64_t BareMachine::code_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const auto& core : cores_) bytes += core->code_bytes();
+    return bytes;
+}
+
 void BareMachine::collect(RunOutcome& outcome) const {
+    outcome.code_bytes = code_bytes();
     for (const auto& core : cores_) {
-        outcome.code_bytes += core->code_bytes();
         outcome.instructions += core->instructions();
         outcome.greatest_overshoot =
             std::max(outcome.greatest_overshoot, core->counters().greatest_overshoot);

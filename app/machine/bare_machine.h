@@ -15,6 +15,7 @@ class BareMachine {
     /// Loads the kernel as [boot] says, state of the first processor included.
     void boot();
     void collect(RunOutcome& outcome) const;
+    std::uint64_t code_bytes() const;
     /// All processors wait for something that will not come, or are shut down.
     MachineOutcome idle_outcome() const;
     /// Final registers and memory go into the digest.

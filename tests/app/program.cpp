@@ -62,6 +62,7 @@ RunOutcome echo_machine(const Scenario& scenario, RunOptions& options) {
     RunOutcome outcome;
     outcome.digest = recorder.digest().hex();
     outcome.machines.resize(1);
+    options.progress({});
     print("login:", sim::kMillisecond);
     std::string typed;
     sim::Time time = sim::kMillisecond;
@@ -69,8 +70,9 @@ RunOutcome echo_machine(const Scenario& scenario, RunOptions& options) {
         while (const auto byte = options.input->next(0, time)) typed += static_cast<char>(*byte);
         if (typed.size() == 2) break;
     }
+    options.progress({time, 3'000'000});
     print("\nyou typed " + typed + "\n", time);
-    options.progress({time, 1000});
+    options.progress({time, 3'000'000});
     outcome.virtual_time = time;
     if (options.stop->load()) {
         outcome.cause = StopCause::stopped;
@@ -99,15 +101,21 @@ struct Result {
     std::string err;
 };
 
-Result run(const std::vector<std::string>& arguments, std::uint64_t clock_step_ns = 1000) {
+/// Of the program's output and its messages, which are terminals.
+struct Terminals {
+    bool out = false, err = false;
+};
+
+Result run(const std::vector<std::string>& arguments, std::uint64_t clock_step_ns = 1000,
+           Terminals terminals = {}) {
     std::ostringstream out, err;
     std::uint64_t now = 0;
     const Surroundings surroundings{out,
                                     err,
                                     {echo_machine, echo_names, echo_versions},
                                     [&] { return now += clock_step_ns; },
-                                    false,
-                                    false,
+                                    terminals.out,
+                                    terminals.err,
                                     nullptr};
     const int code = run_program(arguments, surroundings);
     return {code, out.str(), err.str()};
@@ -118,10 +126,10 @@ std::string profiles() {
 }
 
 Result run_scenario(const TemporaryFolder& folder, std::vector<std::string> more = {},
-                    std::uint64_t clock_step_ns = 1000) {
+                    std::uint64_t clock_step_ns = 1000, Terminals terminals = {}) {
     std::vector<std::string> arguments{"run", folder.file("test.toml"), "--profiles", profiles()};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    return run(arguments, clock_step_ns);
+    return run(arguments, clock_step_ns, terminals);
 }
 
 }  // namespace
@@ -192,6 +200,26 @@ TEST_CASE("a run that waits for the console is stopped once it was seen") {
     const Result result = run_scenario(folder);
     CHECK(result.code == kExitMet);
     CHECK(result.out.find("end             console") != std::string::npos);
+}
+
+TEST_CASE("a progress line on a terminal, between the console's lines") {
+    const TemporaryFolder folder;
+    // The clock goes on by 1 s at each look: at the start, and once for each report of progress.
+    const auto err_of = [&](std::vector<std::string> options, Terminals terminals) {
+        return run_scenario(folder, std::move(options), 1'000'000'000, terminals).err;
+    };
+    const std::string first = "\r        0.000 s virtual, 1 s wall, 0.0 MB code/s ";
+    const std::string second = "\r        0.003 s virtual, 2 s wall, 1.5 MB code/s ";
+    const std::string third = "\r        0.003 s virtual, 3 s wall, 1.0 MB code/s ";
+    const std::string gone = "\r\033[K";
+    CHECK(err_of({}, {}).empty());
+    CHECK(err_of({}, {true, false}).empty());
+    CHECK(err_of({"--quiet"}, {true, true}) == first + second + third + gone);
+    CHECK(err_of({}, {false, true}) == first + second + third + gone);
+    // The prompt takes the first one's place and is an unfinished line at the second report.
+    CHECK(err_of({}, {true, true}) == first + gone + third + gone);
+    CHECK(err_of({"--set", "expect.console=[\"bye\"]"}, {true, true})
+              .starts_with(first + gone + third + gone + "hvsim: the console never showed"));
 }
 
 TEST_CASE("the wall limit") {
