@@ -43,6 +43,17 @@ class HeaderBytes {
 
 }  // namespace
 
+std::vector<TraceEventDescription> describe_events() {
+    std::vector<TraceEventDescription> events;
+    for (const EventDescription& row : kEventTable) {
+        TraceEventDescription& copy = events.emplace_back();
+        copy.name = row.name;
+        copy.level = row.level;
+        for (std::size_t i = 0; i < 4; ++i) copy.arguments[i] = row.arguments[i];
+    }
+    return events;
+}
+
 std::uint8_t* encode_event(TraceContext& context, const Event& event, std::uint8_t* out) noexcept {
     const bool same_subject = same(event.subject, context.subject);
     *out++ = static_cast<std::uint8_t>(static_cast<std::uint8_t>(event.kind) |

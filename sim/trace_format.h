@@ -62,6 +62,9 @@ struct TraceEventDescription {
     bool operator==(const TraceEventDescription&) const = default;
 };
 
+/// This program's own event table.
+std::vector<TraceEventDescription> describe_events();
+
 /// What a trace file says of itself.
 struct TraceInfo {
     std::string scenario;

@@ -39,13 +39,7 @@ TraceWriter::TraceWriter(std::filesystem::path path, TraceInfo info)
     ZSTD_CCtx_setParameter(compressor_->context.get(), ZSTD_c_compressionLevel, kCompressionLevel);
     ZSTD_CCtx_setParameter(compressor_->context.get(), ZSTD_c_checksumFlag, 1);
     pending_.resize(1 << 20);
-    info.events.clear();
-    for (const EventDescription& row : kEventTable) {
-        TraceEventDescription& copy = info.events.emplace_back();
-        copy.name = row.name;
-        copy.level = row.level;
-        for (std::size_t i = 0; i < 4; ++i) copy.arguments[i] = row.arguments[i];
-    }
+    info.events = describe_events();
     const std::vector<std::uint8_t> header = encode_header(info);
     write(header.data(), header.size());
 }

@@ -1,10 +1,12 @@
 #include <systemc>
 
+#include "analysis/failure_text.h"
 #include "app/machine/bare_machine.h"
 #include "app/machine/board.h"
 #include "app/machine/hv_machine.h"
 #include "app/run.h"
 #include "cpu/engine/engine.h"
+#include "sim/error.h"
 
 // libsystemc's own entry point, which a program with its own main() never calls.
 int sc_main(int, char**) {
@@ -20,24 +22,37 @@ struct Reported {
 };
 
 /// Between two runs of processors: progress, stop flag. Time may stand still, steps do not.
-bool step(Board& board, sim::Time now, Reported& reported) {
+template <typename Machine>
+bool step(Board& board, const Machine& machine, sim::Time now, Reported& reported) {
     constexpr unsigned kMostSteps = 64;
     if (board.options.progress && (now >= reported.next || ++reported.steps >= kMostSteps)) {
-        board.options.progress({now, 0});
+        board.options.progress({now, machine.code_bytes()});
         reported = {now + sim::kMillisecond, 0};
     }
     return board.options.stop == nullptr || !board.options.stop->load(std::memory_order_relaxed);
 }
 
+/// A model's bug is told with the virtual time and the events that led to it.
+DispatchEnd dispatch(Board& board) {
+    try {
+        return board.dispatcher.run();
+    } catch (const sim::ModelError& error) {
+        throw sim::ModelError(analysis::failure_text(error.what(), board.dispatcher.now(),
+                                                     board.recorder.last_events(),
+                                                     trace_names(board.scenario)));
+    }
+}
+
 /// Runs what is built; the outcome lacks what only the kind of machine knows.
-RunOutcome run_board(Board& board) {
+template <typename Machine>
+RunOutcome run_board(Board& board, const Machine& machine) {
     Reported reported;
     bool stopped = false;
     board.dispatcher.on_step = [&](sim::Time now) {
-        stopped = !step(board, now, reported);
+        stopped = !step(board, machine, now, reported);
         return !stopped;
     };
-    const DispatchEnd end = board.dispatcher.run();
+    const DispatchEnd end = dispatch(board);
     RunOutcome outcome;
     outcome.cause = stopped                        ? StopCause::stopped
                     : end == DispatchEnd::deadline ? StopCause::deadline
@@ -50,7 +65,7 @@ RunOutcome run_bare(const Scenario& scenario, RunOptions& options) {
     Board board(scenario, options);
     BareMachine machine(board);
     machine.boot();
-    RunOutcome outcome = run_board(board);
+    RunOutcome outcome = run_board(board, machine);
     if (outcome.cause == StopCause::ended && board.outcome.end == MachineEnd::running)
         board.outcome = machine.idle_outcome();
     outcome.machines.push_back(board.outcome);
@@ -63,7 +78,7 @@ RunOutcome run_bare(const Scenario& scenario, RunOptions& options) {
 RunOutcome run_hypervisor(const Scenario& scenario, RunOptions& options) {
     Board board(scenario, options);
     HvMachine machine(board);
-    RunOutcome outcome = run_board(board);
+    RunOutcome outcome = run_board(board, machine);
     if (outcome.cause == StopCause::ended && !machine.all_ended()) machine.note_hang();
     machine.collect(outcome);
     machine.finish();

@@ -14,11 +14,7 @@ sim::TraceInfo test_info() {
     info.program_version = "0.1.0";
     info.names.add(EventKind::kVmExit, 0, 10, "CPUID");
     info.names.add(EventKind::kInterruptAccepted, 1, 1, "local timer");
-    for (const sim::EventDescription& row : sim::kEventTable) {
-        sim::TraceEventDescription& copy = info.events.emplace_back();
-        copy.name = row.name;
-        for (std::size_t i = 0; i < 4; ++i) copy.arguments[i] = row.arguments[i];
-    }
+    info.events = sim::describe_events();
     return info;
 }
 
