@@ -15,6 +15,18 @@ std::uint64_t Histogram::at_fraction(std::uint64_t hundredths) const noexcept {
     return greatest_;
 }
 
+std::vector<Histogram::Bucket> Histogram::drawn() const {
+    constexpr std::size_t kDrawn = kSteps / 4;
+    std::vector<Bucket> drawn;
+    for (std::size_t first = 0; first < buckets_.size(); first += kDrawn) {
+        Bucket sum{upper_end(first + kDrawn - 1), 0};
+        for (std::size_t i = 0; i < kDrawn; ++i) sum.count += buckets_[first + i];
+        if (sum.count != 0 || !drawn.empty()) drawn.push_back(sum);
+    }
+    while (!drawn.empty() && drawn.back().count == 0) drawn.pop_back();
+    return drawn;
+}
+
 Percentiles Histogram::percentiles() const noexcept {
     if (count_ == 0) return {};
     return {count_,

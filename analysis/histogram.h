@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <vector>
 
 #include "sim/time.h"
 
@@ -34,6 +35,13 @@ class Histogram {
     }
     std::uint64_t count() const noexcept { return count_; }
     Percentiles percentiles() const noexcept;
+    /// Values up to `upper` and above the bucket before it.
+    struct Bucket {
+        std::uint64_t upper = 0;
+        std::uint64_t count = 0;
+    };
+    /// The buckets from the least value to the greatest, four for each power of two, for a drawing.
+    std::vector<Bucket> drawn() const;
 
   private:
     static constexpr unsigned kBits = 6;

@@ -18,6 +18,14 @@ Json table_json(const Table& table) {
     return rows;
 }
 
+/// What a table's keys are called, and their units.
+Json columns_json(const Table& table) {
+    Json columns = Json::array();
+    for (const Column& column : table.columns)
+        columns.push_back({{"key", column.key}, {"title", column.title}, {"unit", column.unit}});
+    return {{"title", table.title}, {"name_title", table.name_title}, {"columns", columns}};
+}
+
 Json percentiles_json(const Distribution& distribution) {
     const Percentiles& p = distribution.percentiles;
     return {{"unit", distribution.unit},
@@ -56,6 +64,8 @@ std::string json_report(const RunResult& result) {
     root["instructions"] = result.instructions;
     root["tables"] = Json::object();
     for (const Table& table : result.tables) root["tables"][table.key] = table_json(table);
+    root["table_columns"] = Json::object();
+    for (const Table& table : result.tables) root["table_columns"][table.key] = columns_json(table);
     root["distributions"] = Json::object();
     for (const Distribution& distribution : result.distributions)
         root["distributions"][distribution.key] = percentiles_json(distribution);

@@ -76,7 +76,23 @@ void Timeline::Processors::on_run(const sim::Event& event) {
             open.exit.cost += event.time - open.working_since;
         open.working = runs;
     }
-    change(event.subject.lp, event.time, ProcessorMode::switching);
+    if (runs)
+        wake(event.subject.lp, event.time, argument<EventKind::kVpRun, "time_ps">(event));
+    else
+        change(event.subject.lp, event.time, ProcessorMode::switching);
+}
+
+/// What stopped last leaves the processor switching; until somebody could run it was idle.
+void Timeline::Processors::wake(std::uint16_t lp, sim::Time time, sim::Duration waited) {
+    if (lp != sim::kNoUnit && lp < current_.size() && current_[lp]) {
+        ProcessorSpan& span = *current_[lp];
+        const sim::Time awake = time - std::min(waited, time);
+        if (span.mode == ProcessorMode::switching && awake > span.begin) {
+            span.mode = ProcessorMode::idle;
+            change(lp, awake, ProcessorMode::switching);
+        }
+    }
+    change(lp, time, ProcessorMode::switching);
 }
 
 void Timeline::Processors::on_intercept(const sim::Event& event, std::uint64_t number) {

@@ -35,6 +35,8 @@ class Timeline::Processors {
         bool open = false;
     };
 
+    /// A virtual processor begins to run on a logical one, `waited` after it could.
+    void wake(std::uint16_t lp, sim::Time time, sim::Duration waited);
     void change(std::uint16_t lp, sim::Time time, ProcessorMode mode, const sim::Subject& runs = {},
                 std::uint64_t reason = 0);
     Open& of(const sim::Subject& subject);

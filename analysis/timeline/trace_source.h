@@ -31,6 +31,8 @@ class TraceSource {
     /// Whether the file can hold events of a kind at all.
     bool has(sim::EventKind kind) const noexcept { return known_[static_cast<std::size_t>(kind)]; }
 
+    /// The run's report as JSON, after the last event; empty: the run did not come to its end.
+    const std::string& result() const noexcept { return reader_.result(); }
     sim::TraceStatus status() const noexcept { return reader_.status(); }
     /// What to tell about the end of a trace that has been read: empty when it is whole.
     std::string end_text() const;

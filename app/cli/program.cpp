@@ -26,6 +26,7 @@ struct Arguments {
     RunArguments run;
     ScenarioArguments scenario;
     TraceArguments trace;
+    ReportArguments report;
     bool version = false;
 };
 
@@ -102,6 +103,14 @@ CLI::App* add_trace(CLI::App& program, TraceArguments& trace) {
     return command;
 }
 
+CLI::App* add_report(CLI::App& program, ReportArguments& report) {
+    CLI::App* command =
+        program.add_subcommand("report", "Make a page with charts and tables of a run's trace");
+    command->add_option("trace", report.trace, "Trace file of the run")->required();
+    command->add_option("-o,--output", report.output, "The page, an HTML file")->required();
+    return command;
+}
+
 int scenario_command(const ScenarioArguments& arguments, std::ostream& out) {
     if (arguments.markdown) {
         out << scenario_document();
@@ -131,6 +140,7 @@ int dispatch(const std::vector<std::string>& words, const Surroundings& surround
     const CLI::App* run = add_run(program, arguments.run);
     const CLI::App* scenario = add_scenario(program, arguments.scenario);
     const CLI::App* trace = add_trace(program, arguments.trace);
+    const CLI::App* report = add_report(program, arguments.report);
     try {
         std::vector<std::string> reversed(words.rbegin(), words.rend());
         program.parse(std::move(reversed));
@@ -141,6 +151,7 @@ int dispatch(const std::vector<std::string>& words, const Surroundings& surround
     if (arguments.version) return print_version(surroundings);
     if (run->parsed()) return run_command(arguments.run, surroundings);
     if (scenario->parsed()) return scenario_command(arguments.scenario, surroundings.out);
+    if (report->parsed()) return report_command(arguments.report, surroundings);
     if (trace->parsed()) return trace_command(arguments.trace, surroundings);
     surroundings.err << program.help();
     return kExitConfig;

@@ -51,6 +51,12 @@ struct RunArguments {
 };
 int run_command(const RunArguments& arguments, const Surroundings& surroundings);
 
+struct ReportArguments {
+    std::filesystem::path trace;
+    std::filesystem::path output;
+};
+int report_command(const ReportArguments& arguments, const Surroundings& surroundings);
+
 struct TraceArguments {
     std::filesystem::path file;
     std::string from;

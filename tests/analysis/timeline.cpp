@@ -69,11 +69,11 @@ TEST_CASE("an exit ends with the entry; waiting for another virtual processor co
     b.event(200, EventKind::kVmExit, kGuest, 30, 1, 0xabc, 7);
     b.event(210, EventKind::kIoIntercept, kGuest, 0x3f8, 'A', 1, 1);
     b.event(220, EventKind::kVpRun, kGuest, 0, 4, 120);
-    b.event(230, EventKind::kVpRun, kRoot, 1);
+    b.event(230, EventKind::kVpRun, kRoot, 1, 0, 10);
     b.event(235, EventKind::kVmEntry, kRoot);
     b.event(280, EventKind::kVmExit, kRoot, 12);
     b.event(285, EventKind::kVpRun, kRoot, 0, 2, 55);
-    b.event(300, EventKind::kVpRun, kGuest, 1);
+    b.event(300, EventKind::kVpRun, kGuest, 1, 0, 15);
     b.event(310, EventKind::kVmEntry, kGuest);
     b.event(400, EventKind::kVmExit, kGuest, 10);
     b.timeline.finish();
@@ -119,6 +119,26 @@ TEST_CASE("an exit ends with the entry; waiting for another virtual processor co
         CHECK(span.end == expected[i].end);
     }
     CHECK(b.found.events == 11);
+}
+
+TEST_CASE("a processor is idle from a stop until somebody could run") {
+    Bench b;
+    b.event(100, EventKind::kVmEntry, kGuest);
+    b.event(200, EventKind::kVmExit, kGuest, 12);
+    b.event(210, EventKind::kVpRun, kGuest, 0, 2, 110);
+    b.event(900, EventKind::kVpRun, kGuest, 1, 0, 30);
+    b.event(940, EventKind::kVmEntry, kGuest);
+    b.event(950, EventKind::kVmExit, kGuest, 12);
+    b.timeline.finish();
+    REQUIRE(b.found.processors.size() == 6);
+    const ProcessorSpan& idle = b.found.processors[2];
+    CHECK(idle.mode == ProcessorMode::idle);
+    CHECK(idle.begin == 210);
+    CHECK(idle.end == 870);
+    const ProcessorSpan& switching = b.found.processors[3];
+    CHECK(switching.mode == ProcessorMode::switching);
+    CHECK(switching.begin == 870);
+    CHECK(switching.end == 900);
 }
 
 TEST_CASE("spans of a processor do not overlap where another one's events step back") {
