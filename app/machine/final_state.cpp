@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "sim/touched_memory.h"
+
 namespace hvsim::app {
 
 void add_registers(sim::Digest& digest, const cpu::ArchState& core) {
@@ -26,7 +28,10 @@ void add_registers(sim::Digest& digest, const cpu::ArchState& core) {
 void add_memory(sim::Digest& digest, const sim::Ram& ram, std::uint64_t address,
                 std::uint64_t length) {
     static constexpr std::array<std::uint8_t, sim::kPageSize> kZero{};
-    for (std::uint64_t page = address; page < address + length; page += sim::kPageSize) {
+    const std::uint64_t end = address + length;
+    sim::TouchedMemory touched(ram);
+    for (std::uint64_t page = touched.next(address, end); page < end;
+         page = touched.next(page + sim::kPageSize, end)) {
         const std::uint8_t* data = ram.data() + page;
         if (std::memcmp(data, kZero.data(), sim::kPageSize) == 0) continue;
         digest.add(page - address);
