@@ -184,10 +184,16 @@ struct Scenario {
 
     /// Where each key stands that the file gives, by full path ("vm[0].kernel").
     std::map<std::string, sim::SourceLocation> locations;
-    /// The location of a key; the file alone when the key was not given.
-    sim::SourceLocation where(const std::string& path) const {
-        const auto found = locations.find(path);
-        return found != locations.end() ? found->second : sim::SourceLocation{file.string(), 0, 0};
+    /// The location of a key; when it was not given that of the table it would stand in, or else
+    /// the file alone.
+    sim::SourceLocation where(std::string path) const {
+        for (;;) {
+            if (const auto found = locations.find(path); found != locations.end())
+                return found->second;
+            const std::size_t cut = path.find_last_of(".[");
+            if (cut == std::string::npos) return {file.string(), 0, 0};
+            path.resize(cut);
+        }
     }
     /// The name of a machine with a console: VM `index`, or the bare host ("host").
     std::string console_name(std::size_t index) const {

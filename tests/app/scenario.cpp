@@ -235,7 +235,7 @@ TEST_CASE("contradictions between keys are found") {
           std::string::npos);
     CHECK(error_of(
               with_vm("", "[[vm.disk]]\nimage = \"i\"\nlun = 1\n[[vm.disk]]\nimage = \"j\"\n")) ==
-          "folder/test.toml: vm[0].disk[1].lun: another disk has logical unit 1 | ");
+          "folder/test.toml:11:1: vm[0].disk[1].lun: another disk has logical unit 1 | ");
     CHECK(error_of(with_vm("", "[[event]]\nat = \"1 s\"\naction = \"remove-disk\"\nlun = 3\n")) ==
           "folder/test.toml:11:7: event[0].lun: VM \"a\" has no disk 3 at that time | ");
     CHECK(error_of(with_vm("", "[expect]\nconsole = [\"re:(\"]\n"))
