@@ -11,8 +11,7 @@ constexpr std::uint32_t kInitRedirected = 1;
 constexpr std::uint64_t kInitRedirection = 1u << 1;  // VM_CR.R_INIT (APM 2 15.30.1)
 
 constexpr std::uint32_t kVmrun = 0x0f01d8, kVmmcall = 0x0f01d9, kVmload = 0x0f01da,
-                        kVmsave = 0x0f01db, kStgi = 0x0f01dc, kClgi = 0x0f01dd, kSkinit = 0x0f01de,
-                        kInvlpga = 0x0f01df;
+                        kStgi = 0x0f01dc, kClgi = 0x0f01dd, kSkinit = 0x0f01de, kInvlpga = 0x0f01df;
 
 /// The opcode in the manner of Action::opcode; 0: no SVM instruction.
 std::uint32_t svm_opcode(const Instruction& in) noexcept {

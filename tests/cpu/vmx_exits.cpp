@@ -85,7 +85,9 @@ TEST_CASE("one control each: without it no exit, with it one") {
         {ActionKind::pause, primary::kPauseExiting},
         {ActionKind::interrupt_window, primary::kInterruptWindowExiting}};
     VmxMachine m;
-    for (const auto& [kind, control] : primaries) {
+    for (const auto& row : primaries) {
+        const ActionKind kind = row.first;
+        const std::uint32_t control = row.second;
         CAPTURE(control);
         CHECK_FALSE(m.intercepts(act(kind), {{F::PRIMARY_CONTROLS, kBitmaps}}));
         CHECK(m.intercepts(act(kind), {{F::PRIMARY_CONTROLS, kBitmaps | control}}));

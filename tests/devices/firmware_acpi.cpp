@@ -288,10 +288,7 @@ TEST_CASE("DMAR and IVRS: golden bytes") {
 }
 
 TEST_CASE("the reference compiler takes every table apart and together again") {
-    if (!have_iasl()) {
-        MESSAGE("iasl (package acpica-tools) is not installed: not checked");
-        return;
-    }
+    REQUIRE_MESSAGE(have_iasl(), "iasl (package acpica-tools) is not installed");
     AcpiConfig config = config_with({0, 1, 255});
     config.devices = {container_with_bus()};
     config.dmar = AcpiDmarUnit{};
