@@ -147,6 +147,11 @@ class LocalApic final : public sim::Clocked {
     /// its ISR bit, because it is level-triggered or another vector waits in IRR.
     bool any_level_or_lower_pending() const noexcept;
 
+    /// Whether something is on its way to the processor, or held back by its priority.
+    bool asks_processor() const noexcept {
+        return state_.irr.any() || state_.nmis_pending != 0 || state_.smi_pending ||
+               ext_int_requested();
+    }
     bool has_nmi_pending() const noexcept { return state_.nmis_pending != 0; }
     /// The processor takes an NMI: until nmi_unblocked() no more than one other is kept.
     bool take_nmi() noexcept;

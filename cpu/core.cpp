@@ -14,7 +14,8 @@ namespace hvsim::cpu {
 Core::Core(engine::EngineGroup& engines, sim::Ram& ram, Bus& bus, SharedClock& clock,
            const sim::TimingProfile& timing, sim::Recorder& recorder, const CoreConfig& config,
            apic::LocalApic* apic)
-    : engine_(std::make_unique<engine::Engine>(engines, static_cast<engine::EngineClient&>(*this))),
+    : engines_(engines),
+      engine_(std::make_unique<engine::Engine>(engines, static_cast<engine::EngineClient&>(*this))),
       ram_(ram),
       bus_(bus),
       clock_(clock),
@@ -48,7 +49,7 @@ void Core::set_now(sim::Time now) noexcept {
 
 void Core::charge(sim::Duration cost) noexcept {
     base_ += cost;
-    if (running_) update_limit();
+    if (running_ && !handling_) update_limit();
 }
 
 void Core::advance_local_time(sim::Time time) noexcept {
@@ -58,7 +59,7 @@ void Core::advance_local_time(sim::Time time) noexcept {
 void Core::shorten_deadline(sim::Time deadline) noexcept {
     if (deadline >= deadline_) return;
     deadline_ = deadline;
-    if (running_) update_limit();
+    if (running_ && !handling_) update_limit();
 }
 
 void Core::update_limit() noexcept {
@@ -87,7 +88,7 @@ void Core::advance_apic() {
 
 void Core::poll_soon() noexcept {
     poll_ = true;
-    if (running_) update_limit();
+    if (running_ && !handling_) update_limit();
 }
 
 void Core::request_stop() noexcept {
@@ -119,6 +120,7 @@ CoreStop Core::run(sim::Time now, sim::Time deadline) {
     left_guest_ = false;
     set_now(now);
     running_ = true;
+    handling_ = false;
     CoreStop result = CoreStop::deadline;
     for (;;) {
         if (!process_events()) {
@@ -270,17 +272,21 @@ void Core::deliver(Event event, bool intercept_it) {
 // --- intercepts ---
 
 void Core::on_intercept(const engine::Intercept& intercept) {
+    engine::Engine* const engine = engine_.get();
     const bool system_call = intercept.code == engine::InterceptCode::syscall ||
                              intercept.code == engine::InterceptCode::sysenter;
     if (!system_call) branch_.kind = BranchKind::none;  // it has not happened
+    handling_ = true;
     if (intercept.code == engine::InterceptCode::page_fault)
         handle_page_fault(intercept);
     else
         Instructions(*this).handle(intercept);
     // An access that a handler serves has yet to happen.
     if (assist_handler_ == nullptr) pass_boundary();
-    if (!process_events()) {
-        engine_->request_stop();
+    const bool goes_on = engine_.get() == engine && process_events() && engine_.get() == engine;
+    handling_ = false;
+    if (!goes_on) {
+        engine->request_stop();  // run() goes on, with the other side's engine where they changed
         return;
     }
     prepare_instruction();
@@ -416,7 +422,7 @@ bool Core::read_pdpte(std::uint64_t linear, const mmu::AccessRequest& request,
 
 mmu::WalkResult Core::walk(std::uint64_t linear, const mmu::AccessRequest& request) noexcept {
     paging_.cr3 = engine_->cr(3);
-    if (paging_.smap) paging_.alignment_check = (engine_->rflags() & rflags::kAC) != 0;
+    if (paging_.smap) paging_.alignment_check = (engine_->system_flags() & rflags::kAC) != 0;
     mmu::WalkResult result;
     if (read_pdpte(linear, request, result))
         result = mmu::walk(paging_, second_stage(), linear, request);
@@ -507,7 +513,7 @@ bool Core::peek_linear(std::uint64_t linear, std::span<std::uint8_t> out, mmu::A
     std::uint64_t page = 0;
     // What the engine has just executed needs no walk.
     if (access == mmu::Access::execute && offset + out.size() <= sim::kPageSize &&
-        engine_->fetched_page(linear, cpl() == 3, page))
+        engine_->fetched_page(linear, engine_->cpl() == 3, page))
         return ram_.read_bytes(page + offset, out);
     Event fault;
     const sim::Time before = base_;
@@ -532,9 +538,7 @@ std::size_t Core::peek_code(std::span<std::uint8_t> out) {
 }
 
 CodeMode Core::code_mode() const {
-    const std::uint32_t rights = segment(SegmentName::cs).access_rights;
-    const bool long64 = (efer_ & efer::kLMA) != 0 && ar::L::test(rights);
-    return {long64, long64 || ar::DB::test(rights)};
+    return {engine_->in_64bit_code(), engine_->in_32bit_code()};
 }
 
 std::optional<Instruction> Core::fetch_instruction() {
@@ -576,8 +580,8 @@ void Core::complete_instruction(unsigned length) {
     if (!code_mode().long64) next &= 0xffffffff;
     set_rip(next);
     set_interrupt_shadow(false);
-    const std::uint64_t flags = rflags();
-    if (flags & rflags::kRF) set_rflags(flags & ~rflags::kRF);
+    const std::uint64_t flags = engine_->system_flags();
+    if (flags & rflags::kRF) set_rflags(rflags() & ~rflags::kRF);
     if (flags & rflags::kTF) debug_trap(std::uint64_t{1} << 14);  // DR6.BS
 }
 

@@ -79,6 +79,18 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     /// A start-up IPI was taken: starts there, unless the extension makes an exit of it.
     void on_sipi(std::uint8_t vector);
     GuestMode* guest_mode() noexcept { return guest_; }
+    /// A program's entries and exits change sides. The guest's has an engine of its own, so that
+    /// neither loses its translated code and translations; it comes into being with the first
+    /// entry. Registers that neither entries nor exits load go along, the others are as that side
+    /// left them, also cr() and efer(): who changes sides loads them, and flushes the TLB where the
+    /// architecture says so.
+    void change_sides(engine::Transition transition);
+    bool on_guest_side() const noexcept { return on_guest_side_; }
+    /// Drops translations that one side holds, or both, from either.
+    void flush_guest_tlb();
+    void flush_guest_tlb_page(std::uint64_t linear);
+    void flush_host_tlb_page(std::uint64_t linear);
+    void flush_both_sides();
     /// When the guest's controls want attention, also of a core that waits.
     sim::Time guest_deadline() const noexcept;
     /// Delivers an interrupt, acknowledged already, through the IDT.
@@ -105,6 +117,8 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     std::uint64_t rip() const override { return engine_->rip(); }
     void set_rip(std::uint64_t value) override { engine_->set_rip(value); }
     std::uint64_t rflags() const override { return engine_->rflags(); }
+    /// Without the arithmetic flags and DF: cheaper.
+    std::uint64_t system_flags() const { return engine_->system_flags(); }
     void set_rflags(std::uint64_t value) override;
     Segment segment(SegmentName name) const override { return engine_->segment(name); }
     void set_segment(SegmentName name, const Segment& value) override {
@@ -187,13 +201,17 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     sim::Subject& subject() noexcept override { return subject_; }
     const Model& model() const noexcept { return *model_; }
     engine::Engine& engine() noexcept { return *engine_; }
-    /// Code bytes executed, by the engine or by the core itself.
+    /// That of the side which does not run; nullptr before the first entry.
+    engine::Engine* other_engine() noexcept { return other_.engine.get(); }
+    /// Code bytes executed, by the engines or by the core itself.
     std::uint64_t code_bytes() const noexcept {
-        return engine_->code_bytes() + counters_.performed_bytes;
+        const std::uint64_t others = other_.engine ? other_.engine->code_bytes() : 0;
+        return engine_->code_bytes() + others + counters_.performed_bytes;
     }
     /// Instructions executed, for reports (engine::Engine::instructions()).
     std::uint64_t instructions() const noexcept {
-        return engine_->instructions() + counters_.performed;
+        const std::uint64_t others = other_.engine ? other_.engine->instructions() : 0;
+        return engine_->instructions() + others + counters_.performed;
     }
     apic::LocalApic* local_apic() noexcept override { return apic_; }
 
@@ -263,6 +281,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     void access_guest_apic(const engine::Intercept& intercept);
     void run_assist();
     void shutdown();
+    bool is_quiet() const noexcept;
     /// Looks at pending injections, interrupts, windows; true when the core may go on executing.
     bool process_events();
     bool process_one_event();
@@ -294,7 +313,24 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     bool read_pdpte(std::uint64_t linear, const mmu::AccessRequest& request,
                     mmu::WalkResult& result) noexcept;
 
+    /// What each side has of its own: of the one that runs, the members of the same names.
+    struct Side {
+        std::unique_ptr<engine::Engine> engine;
+        std::uint64_t cr0 = 0, cr4 = 0, efer = 0;
+        mmu::PagingState paging;
+        std::array<std::uint64_t, 4> pdptes{};
+        std::uint64_t large_fills = 0;
+        engine::OptionalIntercepts optional;
+        bool cr3_intercepted = false;
+    };
+    void swap_sides();
+    void flush_other_side();
+    void flush_other_side_page(std::uint64_t linear);
+
+    engine::EngineGroup& engines_;
     std::unique_ptr<engine::Engine> engine_;
+    Side other_;
+    bool on_guest_side_ = false;
     sim::Ram& ram_;
     Bus& bus_;
     SharedClock& clock_;
@@ -320,6 +356,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     sim::Time deadline_ = 0;
     std::uint64_t intercepted_at_ = ~std::uint64_t{0};  // code bytes at the latest intercept
     bool running_ = false;
+    bool handling_ = false;  ///< inside on_intercept(): the limit is set at its end
     bool stop_requested_ = false, left_guest_ = false;
     bool poll_ = false;  // look for events at each block boundary
     CoreStop stop_ = CoreStop::deadline;

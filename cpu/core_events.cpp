@@ -27,7 +27,7 @@ Core::Due Core::due_event() const {
     if (own && guest_->has_due(DueOrder::before_nmi)) return Due::guest_before_nmi;
     if (extension_ != nullptr && extension_->holds_events()) return Due::nothing;
     if (own && activity_ == ActivityState::wait_for_sipi) return Due::nothing;
-    const bool open = (rflags() & rflags::kIF) != 0 && !interrupt_shadow();
+    const bool open = (engine_->system_flags() & rflags::kIF) != 0 && !interrupt_shadow();
     if (apic_ != nullptr) {
         if (extension_ != nullptr && apic_->has_smi_pending()) return Due::smi;
         if (apic_->has_nmi_pending() && takes_nmi()) return Due::nmi;
@@ -220,8 +220,19 @@ sim::Time Core::guest_deadline() const noexcept {
     return guest_ != nullptr ? guest_->next_deadline() : sim::kNever;
 }
 
+/// Outside a guest, while nothing waits and nothing is watched for.
+bool Core::is_quiet() const noexcept {
+    return guest_ == nullptr && !injection_pending_ && activity_ == ActivityState::active &&
+           (apic_ == nullptr || !apic_->asks_processor()) && !has_code_breakpoints() &&
+           !stop_requested_ && !left_guest_;
+}
+
 bool Core::process_events() {
     advance_apic();
+    if (is_quiet()) {
+        poll_ = false;
+        return true;
+    }
     while (!stop_requested_ && !left_guest_)
         if (!process_one_event()) break;
     if (stop_requested_ || left_guest_) return false;

@@ -277,6 +277,8 @@ bool Core::write_msr(std::uint32_t index, std::uint64_t value) {
 }
 
 void Core::reset(bool init) {
+    if (on_guest_side_) change_sides(engine::Transition::svm);
+    flush_guest_tlb();
     for (unsigned i = 0; i < engine::kGprCount; ++i) engine_->set_gpr(i, 0);
     engine_->set_gpr(engine::kRdx, model_->signature);
     constexpr std::uint32_t kData = 0x93, kCode = 0x9b, kLdt = 0x82, kTss = 0x8b;

@@ -71,6 +71,11 @@ class NestedTlb {
         return page_shift >= kLargeShift ? kLargeShift : kSmallShift;
     }
 
+    /// Whether two roots name the same tables (EP4TA).
+    static constexpr bool same_tables(std::uint64_t one, std::uint64_t other) noexcept {
+        return tag_of(one) == tag_of(other);
+    }
+
     /// INVEPT all-context; TLB_CONTROL flush everything.
     void invalidate_all() noexcept { ++generation_; }
     /// INVEPT single-context, by the address bits of the root (EP4TA).

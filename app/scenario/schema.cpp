@@ -77,7 +77,8 @@ constexpr Key kHost[] = {
     {"code_buffer",
      size,
      "64 MiB",
-     "Memory for translated code, for each virtual processor. It has no influence on results.",
+     "Memory for translated code, for each virtual processor; as much again for the guests of a "
+     "bare machine's programs. It has no influence on results.",
      store<&HostConfig::code_buffer>,
      {32 * kMiB, kGiB, kMiB}},
 };

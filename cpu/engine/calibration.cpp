@@ -162,9 +162,11 @@ class Calibration {
     Layout run() {
         mark_registers();
         mark_segments();
+        mark_vectors();
         const Pair registers = take();
         find_registers(registers);
         find_segments(registers);
+        find_vectors(registers);
         find_msrs(registers);
         find_hidden_flags(registers);
         find_by_instructions();
@@ -182,7 +184,9 @@ class Calibration {
         kDr = 20,
         kMsr = 30,
         kSegment = 60,
-        kIntercept = 80
+        kIntercept = 80,
+        kX87 = 100,
+        kXmm,
     };
     static constexpr std::array<std::uint32_t, 7> kMsrs = {
         0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,  // STAR, LSTAR, CSTAR, FMASK
@@ -237,6 +241,22 @@ class Calibration {
         });
     }
 
+    using Xmm = std::array<std::uint64_t, 2>;
+    static constexpr unsigned kXmmCount = 16;
+
+    void mark_vectors() {
+        both([](Scratch& s) {
+            s.write(UC_X86_REG_FPSW,
+                    static_cast<std::uint16_t>(s.pick(0x4145 | kTop1 << 11, 0x0523 | kTop2 << 11)));
+            Xmm x87{s.marker(kX87), 0x3fff};
+            s.write(UC_X86_REG_FP0, x87);
+            s.write(UC_X86_REG_MXCSR, static_cast<std::uint32_t>(s.pick(0x1fa1, 0x3f82)));
+            for (unsigned i = 0; i < kXmmCount; ++i)
+                s.write(UC_X86_REG_XMM0 + static_cast<int>(i), Xmm{s.marker(kXmm + i), 0});
+        });
+    }
+    static constexpr std::uint32_t kTop1 = 2, kTop2 = 5;  // of the x87 stack
+
     template <typename T = std::uint64_t>
     std::size_t find_marker(const Pair& pair, const char* name, unsigned n) const {
         return pair.find<T>(name, static_cast<T>(first_.marker(n)),
@@ -285,6 +305,10 @@ class Calibration {
         const std::size_t fs = find_marker(pair, "FS base", kSegment + 12);
         layout_.segment_stride = find_marker(pair, "GS base", kSegment + 13) - fs;
         layout_.segments = fs - layout_.base - 4 * layout_.segment_stride;
+        for (std::size_t i = 0; i < 6; ++i)
+            layout_.segment_at[i] = layout_.segments + i * layout_.segment_stride;
+        layout_.segment_at[6] = layout_.ldtr;
+        layout_.segment_at[7] = layout_.tr;
         expect<std::uint16_t>(pair, "DS selector",
                               layout_.segments + 3 * layout_.segment_stride + layout_.selector,
                               static_cast<std::uint16_t>(first_.marker(kSegment + 14)),
@@ -310,6 +334,23 @@ class Calibration {
         expect<std::uint32_t>(pair, "a table limit", table + layout_.limit,
                               static_cast<std::uint32_t>(first_.marker(n) & 0xffff),
                               static_cast<std::uint32_t>(second_.marker(n) & 0xffff));
+    }
+
+    /// They follow each other; what lies between belongs to them.
+    void find_vectors(const Pair& pair) {
+        const std::size_t status = pair.find<std::uint16_t>("FPSW", 0x4145, 0x0523);
+        layout_.vectors = status - 4;
+        expect(pair, "TOP", layout_.vectors, kTop1, kTop2);
+        const std::size_t x87 = find_marker(pair, "an x87 register", kX87);
+        const std::size_t mxcsr = pair.find<std::uint32_t>("MXCSR", 0x1fa1, 0x3f82);
+        const std::size_t xmm = find_marker(pair, "XMM0", kXmm);
+        const std::size_t stride = find_marker(pair, "XMM1", kXmm + 1) - xmm;
+        for (unsigned i = 2; i < kXmmCount; ++i)
+            expect_marker(pair, "an XMM register", xmm + i * stride, kXmm + i);
+        layout_.vectors_bytes = xmm + kXmmCount * stride - layout_.vectors;
+        constexpr std::size_t kMost = 2048;
+        if (!(status < x87 && x87 < mxcsr && mxcsr < xmm) || layout_.vectors_bytes > kMost)
+            refuse("x87 and SSE state are not one piece");
     }
 
     void find_msrs(const Pair& pair) {

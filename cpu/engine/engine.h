@@ -155,6 +155,9 @@ struct OptionalIntercepts {
     bool operator==(const OptionalIntercepts&) const = default;
 };
 
+/// Entries into guests and exits, by what they load and save.
+enum class Transition : std::uint8_t { vmx, svm };
+
 /// How one run ended.
 enum class RunEnd { limit, stop_requested };
 
@@ -220,9 +223,11 @@ class Engine {
     std::uint64_t rip() const;
     void set_rip(std::uint64_t value);
     std::uint64_t rflags() const;
+    /// RFLAGS but for CF, PF, AF, ZF, SF, DF and OF, which are 0: cheaper.
+    std::uint64_t system_flags() const;
     void set_rflags(std::uint64_t value);  ///< bit 1 is forced to 1, TF, VM, RF as given
     Segment segment(SegmentName name) const;
-    void set_segment(SegmentName name, const Segment& segment);
+    void set_segment(SegmentName name, const Segment& segment);  ///< cheap where it changes nothing
     TableRegister gdtr() const;
     TableRegister idtr() const;
     void set_gdtr(const TableRegister& value);
@@ -234,6 +239,8 @@ class Engine {
     std::uint64_t efer() const;
     void set_efer(std::uint64_t value);
     unsigned cpl() const;
+    bool in_64bit_code() const;
+    bool in_32bit_code() const;              ///< or 64-bit code
     std::uint64_t dr(unsigned index) const;  ///< 0-3, 6, 7
     void set_dr(unsigned index, std::uint64_t value);
     /// STI or MOV SS shadow: no interrupt before the next instruction has run.
@@ -253,6 +260,11 @@ class Engine {
     /// x87, MMX, XMM, MXCSR in the 512-byte FXSAVE format of 64-bit mode (SDM 1 10.5.1).
     std::array<std::uint8_t, 512> fxsave() const;
     void fxrstor(const std::array<std::uint8_t, 512>& image);
+
+    /// Takes over what a transition leaves in a processor's registers: general and debug registers,
+    /// CR2, the other native MSRs, XCR0, x87 and SSE state, blocking of interrupts and NMIs; with
+    /// SVM also FS, GS, LDTR, TR and SYSENTER's MSRs. Not while this engine runs.
+    void take_shared_state(const Engine& other, Transition transition);
 
     void set_optional_intercepts(const OptionalIntercepts& intercepts);
 

@@ -1,5 +1,6 @@
 #pragma once
 // The inside of Engine, shared by the files of this folder.
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <exception>
@@ -20,8 +21,19 @@ struct EngineGroup::Shared {
           layout(calibrated_layout()),
           pages(ram_) {}
 
+    /// The size of one more engine's code buffer: the smallest useful one when no more fit near the
+    /// program, where translated code is fast.
+    std::uint64_t take_code_buffer() noexcept {
+        constexpr std::uint64_t kNear = std::uint64_t{3} << 29, kSmall = std::uint64_t{32} << 20;
+        const bool fits = code_buffers + code_buffer_bytes <= kNear;
+        const std::uint64_t bytes = fits ? code_buffer_bytes : std::min(code_buffer_bytes, kSmall);
+        code_buffers += bytes;
+        return bytes;
+    }
+
     sim::Ram& ram;
     std::uint64_t code_buffer_bytes;
+    std::uint64_t code_buffers = 0;  ///< bytes of all
     const Layout& layout;
     CodePages pages;
 };
@@ -145,14 +157,7 @@ struct Engine::Impl final : CodeHolder {
         std::memcpy(environment + offset, &value, sizeof value);
     }
     std::size_t segment_offset(SegmentName name) const noexcept {
-        switch (name) {
-            case SegmentName::ldtr:
-                return layout.ldtr;
-            case SegmentName::tr:
-                return layout.tr;
-            default:
-                return layout.segments + static_cast<unsigned>(name) * layout.segment_stride;
-        }
+        return layout.segment_at[static_cast<unsigned>(name)];
     }
     std::uint32_t hflags() const noexcept { return load<std::uint32_t>(layout.hflags); }
     void set_hflags(std::uint32_t value) noexcept { store(layout.hflags, value); }

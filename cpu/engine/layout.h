@@ -1,6 +1,7 @@
 #pragma once
 // Where the fields of the library's processor state lie. They differ between builds, so they are
 // found at start-up (calibration.cpp), never assumed.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -18,6 +19,8 @@ struct Layout {
     std::size_t sysenter_cs = 0 /* u32 */, sysenter_esp = 0, sysenter_eip = 0;
     std::size_t segments = 0, segment_stride = 0;  ///< ES CS SS DS FS GS
     std::size_t ldtr = 0, tr = 0, gdtr = 0, idtr = 0;
+    std::array<std::size_t, 8> segment_at{};     ///< by SegmentName
+    std::size_t vectors = 0, vectors_bytes = 0;  ///< x87 and SSE state, from TOP to XMM15
     /// Inside a segment (and a table register).
     std::size_t selector = 0, base = 0, limit = 0, flags = 0;
     std::size_t error_code = 0;  ///< u32

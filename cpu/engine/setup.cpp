@@ -116,7 +116,7 @@ void Engine::Impl::open_library() {
     // Has CLAC, SMEP, FSGSBASE, XSAVE; what it has beyond that, the client's CPUID hides. RDRAND is
     // an invalid opcode (interpose.cpp).
     uc_ctl_set_cpu_model(uc, UC_CPU_X86_SKYLAKE_CLIENT);
-    uc_ctl_set_tcg_buffer_size(uc, static_cast<std::uint32_t>(shared.code_buffer_bytes));
+    uc_ctl_set_tcg_buffer_size(uc, static_cast<std::uint32_t>(shared.take_code_buffer()));
     // Without this each start drops the block at address 0.
     check(uc_ctl_exits_enable(uc), "uc_ctl_exits_enable");
     check(uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL), "uc_ctl_tlb_mode");

@@ -143,6 +143,9 @@ std::uint64_t Engine::rflags() const {
     uc_reg_read(impl_->uc, UC_X86_REG_RFLAGS, &value);
     return value;
 }
+std::uint64_t Engine::system_flags() const {
+    return impl_->load<std::uint64_t>(impl_->layout.rflags) & ~kArithmeticAndDirection;
+}
 void Engine::set_rflags(std::uint64_t value) {
     value |= 2;
     const bool was_virtual = FlagsVm::test(impl_->load<std::uint64_t>(impl_->layout.rflags));
@@ -171,6 +174,11 @@ void Engine::set_segment(SegmentName name, const Segment& segment) {
     std::uint32_t flags = to_flags(segment.access_rights);
     // The library wants an available TSS: with a busy one its 32-bit call gates abort the process.
     if (name == SegmentName::tr) flags &= ~kDescriptorBusy;
+    if (impl_->load<std::uint32_t>(at + layout.selector) == segment.selector &&
+        impl_->load<std::uint32_t>(at + layout.limit) == segment.limit &&
+        impl_->load<std::uint64_t>(at + layout.base) == segment.base &&
+        impl_->load<std::uint32_t>(at + layout.flags) == flags)
+        return;
     impl_->store<std::uint32_t>(at + layout.selector, segment.selector);
     impl_->store(at + layout.limit, segment.limit);
     impl_->store(at + layout.base, segment.base);
@@ -215,6 +223,12 @@ void Engine::set_efer(std::uint64_t value) {
 }
 unsigned Engine::cpl() const {
     return impl_->hflags() & hflag::kCplMask;
+}
+bool Engine::in_64bit_code() const {
+    return (impl_->hflags() & hflag::kCs64) != 0;
+}
+bool Engine::in_32bit_code() const {
+    return (impl_->hflags() & hflag::kCs32) != 0;
 }
 std::uint64_t Engine::dr(unsigned index) const {
     SIM_ASSERT(index < 8 && index != 4 && index != 5);
@@ -293,6 +307,33 @@ void Engine::set_native_msr(std::uint32_t msr, std::uint64_t value) {
     else
         impl_->store(place.offset, value);
 }
+void Engine::take_shared_state(const Engine& other, Transition transition) {
+    const Layout& layout = impl_->layout;
+    const std::uint8_t* const from = other.impl_->environment;
+    std::uint8_t* const to = impl_->environment;
+    const auto take = [&](std::size_t offset, std::size_t bytes) {
+        std::memcpy(to + offset, from + offset, bytes);
+    };
+    const auto take_word = [&](std::size_t offset) { take(offset, 8); };
+    take(layout.gpr, kGprCount * 8);
+    take_word(layout.cr + 16);
+    take(layout.dr, 8 * 8);
+    take(layout.vectors, layout.vectors_bytes);
+    for (const std::size_t offset : {layout.xcr0, layout.star, layout.lstar, layout.cstar,
+                                     layout.fmask, layout.kernel_gs_base, layout.tsc_aux})
+        take_word(offset);
+    if (transition == Transition::svm) {
+        for (const SegmentName name :
+             {SegmentName::fs, SegmentName::gs, SegmentName::ldtr, SegmentName::tr})
+            take(impl_->segment_offset(name), layout.segment_stride);
+        take(layout.sysenter_cs, 4);
+        take_word(layout.sysenter_esp);
+        take_word(layout.sysenter_eip);
+    }
+    set_interrupt_shadow(other.interrupt_shadow());
+    set_nmi_blocked(other.nmi_blocked());
+}
+
 std::uint64_t Engine::xcr0() const {
     return impl_->load<std::uint64_t>(impl_->layout.xcr0);
 }

@@ -8,6 +8,7 @@ namespace hvsim::cpu::engine {
 namespace {
 
 constexpr int kMmuIndexes = 3;  // the library's: supervisor with SMAP, user, supervisor without
+constexpr std::uint64_t kIndexMask = 3;
 
 }  // namespace
 
@@ -26,11 +27,19 @@ const Translations::Known* Translations::find(std::uint64_t linear_page,
 
 bool Translations::find_executable(std::uint64_t linear_page, bool user,
                                    std::uint64_t& physical) const noexcept {
+    const auto serves = [&](const Entry& entry) {
+        const bool found = entry.generation == generation_ &&
+                           (entry.key & ~kIndexMask) == linear_page &&
+                           ((entry.key & kIndexMask) == kUserMmuIndex) == user &&
+                           (entry.known.granted & kExecute) != 0;
+        if (found) physical = entry.known.physical;
+        return found;
+    };
+    if (serves(entries_[fetched_])) return true;
     for (int index = 0; index < kMmuIndexes; ++index) {
-        if ((index == kUserMmuIndex) != user) continue;
-        const Known* known = find(linear_page, index);
-        if (known == nullptr || (known->granted & kExecute) == 0) continue;
-        physical = known->physical;
+        const std::size_t at = place(key_of(linear_page, index));
+        if (!serves(entries_[at])) continue;
+        fetched_ = at;
         return true;
     }
     return false;

@@ -49,7 +49,8 @@ class Translations {
     std::size_t place(std::uint64_t key) const noexcept;
     void grow();
 
-    std::vector<Entry> entries_;  // open addressing, a power of two
+    std::vector<Entry> entries_;       // open addressing, a power of two
+    mutable std::size_t fetched_ = 0;  // where find_executable() was successful
     std::uint64_t generation_ = 1;
     std::size_t used_ = 0;
 };

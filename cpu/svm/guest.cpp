@@ -1,7 +1,6 @@
 #include "cpu/svm/guest.h"
 
 #include <cstring>
-#include <span>
 
 #include "cpu/descriptor.h"
 #include "cpu/msr_file.h"
@@ -10,28 +9,33 @@
 namespace hvsim::cpu::svm {
 namespace {
 
+/// Fields of the save area, by offset and length, that one clean bit stands for (APM 2 15.15.3).
+template <std::uint32_t Clean, std::uint16_t Offset, std::uint16_t Length>
 struct Range {
-    std::uint16_t offset, length;
-};
-/// Fields of the save area that one clean bit stands for (APM 2 15.15.3).
-struct Group {
-    std::uint32_t clean;
-    std::span<const Range> ranges;
+    static constexpr std::uint32_t kClean = Clean;
+    static constexpr std::uint16_t kOffset = Offset, kLength = Length;
 };
 
-constexpr Range kNeverCachedRanges[] = {{0x570, 16}, {0x5d8, 8}, {0x5f8, 8}};
-constexpr Range kSegmentRanges[] = {{0x400, 64}, {0x4cb, 1}};
-constexpr Range kTableRanges[] = {{0x460, 16}, {0x480, 16}};
-constexpr Range kControlRanges[] = {{0x4d0, 8}, {0x548, 24}};
-constexpr Range kDebugRanges[] = {{0x560, 16}};
-constexpr Range kCr2Ranges[] = {{0x640, 8}};
-constexpr Range kPatRanges[] = {{0x668, 8}};
-constexpr Group kGroups[] = {
-    {kNeverCached, kNeverCachedRanges},       {clean::kSegments, kSegmentRanges},
-    {clean::kDescriptorTables, kTableRanges}, {clean::kControlRegisters, kControlRanges},
-    {clean::kDebugRegisters, kDebugRanges},   {clean::kCr2, kCr2Ranges},
-    {clean::kNestedPaging, kPatRanges},
-};
+/// `visit` for each range that VMRUN loads and #VMEXIT saves.
+template <typename Visit>
+void for_each_range(Visit&& visit) {
+    visit(Range<kNeverCached, 0x570, 16>{});
+    visit(Range<kNeverCached, 0x5d8, 8>{});
+    visit(Range<kNeverCached, 0x5f8, 8>{});
+    visit(Range<clean::kSegments, 0x400, 64>{});
+    visit(Range<clean::kSegments, 0x4cb, 1>{});
+    visit(Range<clean::kDescriptorTables, 0x460, 16>{});
+    visit(Range<clean::kDescriptorTables, 0x480, 16>{});
+    visit(Range<clean::kControlRegisters, 0x4d0, 8>{});
+    visit(Range<clean::kControlRegisters, 0x548, 24>{});
+    visit(Range<clean::kDebugRegisters, 0x560, 16>{});
+    visit(Range<clean::kCr2, 0x640, 8>{});
+    visit(Range<clean::kNestedPaging, 0x668, 8>{});
+}
+
+/// What a host on the same core has left there of its own.
+constexpr std::uint32_t kSharedGroups =
+    kNeverCached | clean::kDebugRegisters | clean::kCr2 | clean::kNestedPaging;
 
 struct SegmentFields {
     FieldAt<std::uint16_t> selector, attributes;
@@ -77,6 +81,21 @@ constexpr LoadedMsr kLoadedMsrs[] = {
 constexpr std::uint64_t sign_extended(std::uint64_t address) noexcept {
     return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16);
 }
+
+/// Fields as #VMEXIT saves them: in the processor's image and in memory.
+class SavedFields {
+  public:
+    SavedFields(SaveImage& image, std::uint8_t* memory) : image_(image), memory_(memory) {}
+    template <typename T>
+    void set(FieldAt<T> field, T value) {
+        image_.set(field, value);
+        std::memcpy(memory_ + field.offset, &value, sizeof value);
+    }
+
+  private:
+    SaveImage& image_;
+    std::uint8_t* memory_;
+};
 
 template <typename T, typename U>
 bool replace(T& old, U value) {
@@ -130,14 +149,6 @@ void Guest::attach(std::uint64_t address) {
 
 // --- VMRUN ---
 
-/// On a shared core no linear address stays translated beyond a world switch anyway.
-void Guest::drop_translations() {
-    if (surroundings_.shares_core)
-        core_.nested_tlb().invalidate_all();
-    else
-        core_.invalidate_nested();
-}
-
 /// How the host's own state bears upon the guest.
 void Guest::take_host(const Host& host) {
     surroundings_ = host;
@@ -145,7 +156,7 @@ void Guest::take_host(const Host& host) {
     stage_.npt_mode = host.npt_mode;
     stage_.npt_nx = host.no_execute;
     stage_.npt_tells_fetches = host.no_execute || host.smep;
-    if (changes) drop_translations();
+    if (changes) core_.invalidate_nested();
 }
 
 /// Reads the control area but for what a clean bit says is cached. True: something differs from
@@ -192,11 +203,11 @@ std::uint32_t Guest::controls_changed() {
     stage_.root = controls_.n_cr3;
     const bool traps =
         surroundings_.features.execute_trap && nested_control::GMET::test(controls_.nested);
-    if (replace(stage_.npt_execute_trap, traps)) drop_translations();
+    if (replace(stage_.npt_execute_trap, traps)) core_.invalidate_nested();
     // The core tags nothing with an ASID: another one, or other tables, begin without translations.
     bool others = replace(translated_asid_, controls_.asid);
     others |= replace(translated_n_cr3_, controls_.n_cr3);
-    if (others) drop_translations();
+    if (others) core_.invalidate_nested();
     const auto any = [this](std::initializer_list<ExitCode> codes) {
         bool found = false;
         for (const ExitCode code : codes) found |= controls_.intercepts(code);
@@ -225,15 +236,13 @@ std::uint32_t Guest::controls_changed() {
 std::uint32_t Guest::pull(std::uint32_t clean) {
     const std::uint8_t* memory = core_.ram().data() + vmcb_.address();
     std::uint32_t changed = 0;
-    for (const Group& group : kGroups) {
-        if ((clean & group.clean) != 0) continue;
-        for (const Range& range : group.ranges) {
-            std::uint8_t* held = image_.at(range.offset);
-            if (std::memcmp(held, memory + range.offset, range.length) == 0) continue;
-            std::memcpy(held, memory + range.offset, range.length);
-            changed |= group.clean;
-        }
-    }
+    for_each_range([&]<typename R>(R) {
+        if ((clean & R::kClean) != 0) return;
+        std::uint8_t* held = image_.at(R::kOffset);
+        if (std::memcmp(held, memory + R::kOffset, R::kLength) == 0) return;
+        std::memcpy(held, memory + R::kOffset, R::kLength);
+        changed |= R::kClean;
+    });
     return changed;
 }
 
@@ -254,7 +263,7 @@ void Guest::apply_segments() {
         if (name == SegmentName::cs && (core_.efer() & efer::kLMA) &&
             ar::L::test(segment.access_rights))
             segment.base = 0;
-        if (core_.segment(name) != segment) core_.set_segment(name, segment);
+        core_.set_segment(name, segment);
     }
 }
 
@@ -334,21 +343,23 @@ EntryResult Guest::vmrun(const Host& host) {
     SIM_ASSERT(!in_guest_);
     // Bits that name no group may be set; software keeps its own there.
     const std::uint32_t clean = cached_ ? vmcb_.get(vmcb::CLEAN) & clean::kAll : 0;
-    const bool everything = !cached_ || host.shares_core;
+    const bool everything = !cached_;
     const bool controls_differ = load_controls(clean) || everything;
     std::uint32_t differing = pull(clean);
     if (everything) differing = ~std::uint32_t{0};
+    const bool moved = !(surroundings_ == host);
     take_host(host);
     EntryFailure failure;
     if (!check_event(controls_, failure)) return refuse(failure);
-    if (controls_differ ||
+    if (controls_differ || moved ||
         (differing & ~(kNeverCached | clean::kCr2 | clean::kDescriptorTables)) != 0) {
         if (!check_state(controls_, image_, host, physical_bits_, failure)) return refuse(failure);
         if (!check_pdptes(core_.ram(), controls_, image_, physical_bits_, failure))
             return refuse(failure);
     }
     if (controls_differ) differing |= controls_changed();
-    if (controls_.tlb_control != tlb_control::kNothing) drop_translations();
+    if (controls_.tlb_control != tlb_control::kNothing) core_.invalidate_nested();
+    if (host.shares_core) differing |= kSharedGroups;
     apply(differing);
     const bool shadow = interrupt_shadow::SHADOW::test(vmcb_.get(vmcb::INTERRUPT_SHADOW));
     if (core_.interrupt_shadow() != shadow) core_.set_interrupt_shadow(shadow);
@@ -374,32 +385,29 @@ EntryResult Guest::vmrun(const Host& host) {
 // --- #VMEXIT's part: state back to memory ---
 
 void Guest::save() {
-    for (unsigned i = 0; i < 4; ++i)
-        write_segment(image_, run_segment(i), core_.segment(static_cast<SegmentName>(i)));
-    const bool real = !(core_.cr(0) & cr0::kPE);
-    image_.set(vmcb::CPL, static_cast<std::uint8_t>(real ? 0 : core_.cpl()));
-    const TableRegister gdtr = core_.gdtr(), idtr = core_.idtr();
-    image_.set(vmcb::GDTR_LIMIT, std::uint32_t{gdtr.limit});
-    image_.set(vmcb::GDTR_BASE, gdtr.base);
-    image_.set(vmcb::IDTR_LIMIT, std::uint32_t{idtr.limit});
-    image_.set(vmcb::IDTR_BASE, idtr.base);
-    image_.set(vmcb::EFER, core_.efer());
-    image_.set(vmcb::CR4, core_.cr(4));
-    image_.set(vmcb::CR3, core_.cr(3));
-    image_.set(vmcb::CR0, core_.cr(0));
-    image_.set(vmcb::DR7, core_.dr(7));
-    image_.set(vmcb::DR6, core_.dr(6));
-    image_.set(vmcb::RFLAGS, core_.rflags());
-    image_.set(vmcb::RIP, core_.rip());
-    image_.set(vmcb::RSP, core_.gpr(engine::kRsp));
-    image_.set(vmcb::RAX, core_.gpr(engine::kRax));
-    image_.set(vmcb::CR2, core_.cr(2));
-    if (paged_) image_.set(vmcb::G_PAT, core_.pat());
     core_.ram().about_to_write(vmcb_.address(), kVmcbSize);
-    std::uint8_t* memory = core_.ram().data() + vmcb_.address();
-    for (const Group& group : kGroups)
-        for (const Range& range : group.ranges)
-            std::memcpy(memory + range.offset, image_.at(range.offset), range.length);
+    SavedFields saved(image_, core_.ram().data() + vmcb_.address());
+    for (unsigned i = 0; i < 4; ++i)
+        write_segment(saved, run_segment(i), core_.segment(static_cast<SegmentName>(i)));
+    const bool real = !(core_.cr(0) & cr0::kPE);
+    saved.set(vmcb::CPL, static_cast<std::uint8_t>(real ? 0 : core_.cpl()));
+    const TableRegister gdtr = core_.gdtr(), idtr = core_.idtr();
+    saved.set(vmcb::GDTR_LIMIT, std::uint32_t{gdtr.limit});
+    saved.set(vmcb::GDTR_BASE, gdtr.base);
+    saved.set(vmcb::IDTR_LIMIT, std::uint32_t{idtr.limit});
+    saved.set(vmcb::IDTR_BASE, idtr.base);
+    saved.set(vmcb::EFER, core_.efer());
+    saved.set(vmcb::CR4, core_.cr(4));
+    saved.set(vmcb::CR3, core_.cr(3));
+    saved.set(vmcb::CR0, core_.cr(0));
+    saved.set(vmcb::DR7, core_.dr(7));
+    saved.set(vmcb::DR6, core_.dr(6));
+    saved.set(vmcb::RFLAGS, core_.rflags());
+    saved.set(vmcb::RIP, core_.rip());
+    saved.set(vmcb::RSP, core_.gpr(engine::kRsp));
+    saved.set(vmcb::RAX, core_.gpr(engine::kRax));
+    saved.set(vmcb::CR2, core_.cr(2));
+    if (paged_) saved.set(vmcb::G_PAT, core_.pat());
     // The only bits of VINTR that the processor changes.
     std::uint64_t own = vintr::V_TPR::kMask | vintr::V_IRQ::kMask;
     if (has_virtual_gif()) own |= vintr::VGIF::kMask;

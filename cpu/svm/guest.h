@@ -36,19 +36,21 @@ struct Features {
     bool execute_trap = true;
     bool last_branches = true;
     bool virtual_vmload = true;
+    bool operator==(const Features&) const = default;
 };
 
 /// What VMRUN takes from the processor and the host around it.
 struct Host {
     Features features{};
     bool interrupts = true;  ///< RFLAGS.IF, with V_INTR_MASKING the mask of physical interrupts
-    /// The host's program runs on the same core: nothing of the guest stays in it after a #VMEXIT.
+    /// The host's program runs on the same core, on its own side (Core::change_sides()).
     bool shares_core = false;
     bool paging = true;                            ///< CR0.PG, which nested paging needs
     mmu::NptMode npt_mode = mmu::NptMode::level4;  ///< of the host's paging
     bool no_execute = true;                        ///< EFER.NXE
     bool smep = true;                              ///< CR4.SMEP
     std::uint64_t tsc_ratio = kTscRatioOne;        ///< TSC_RATIO MSR, 8.32 fixed point
+    bool operator==(const Host&) const = default;
 };
 
 /// The control area as the processor holds it while the guest runs.
@@ -170,7 +172,6 @@ class Guest final : public GuestMode {
 
     // guest.cpp
     void take_host(const Host& host);
-    void drop_translations();
     bool load_controls(std::uint32_t clean);
     std::uint32_t controls_changed();
     std::uint32_t pull(std::uint32_t clean);

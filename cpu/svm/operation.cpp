@@ -57,7 +57,7 @@ bool Operation::execute(const Instruction& in) {
     // DEVIATION: no SKINIT: there is no secure loader nor a TPM to measure it.
     if (opcode == kSkinit) return refuse(kUD, Refusal::not_supported, opcode, 0);
     if (!(core_.efer() & efer::kSVME)) return refuse(kUD, Refusal::svm_disabled, opcode, 0);
-    if (!(core_.cr(0) & cr0::kPE) || (core_.rflags() & rflags::kVM))
+    if (!(core_.cr(0) & cr0::kPE) || (core_.system_flags() & rflags::kVM))
         return refuse(kUD, Refusal::not_protected, opcode, 0);
     if (core_.cpl() != 0) return refuse(kGP, Refusal::privilege, opcode, core_.cpl());
 
@@ -146,12 +146,12 @@ bool Operation::translate_virtual(std::uint64_t& address, const Instruction& in)
     return false;
 }
 
-/// INVLPGA. Host translations are gone at each VMRUN, a guest's at each #VMEXIT: DEVIATION: only
-/// the guest's second stage stays cached, and goes as a whole.
+/// INVLPGA. DEVIATION: the translations of one ASID but the host's are held, and its second stage's
+/// go as a whole.
 void Operation::invlpga(std::uint64_t linear, std::uint32_t asid) {
-    if (asid != 0) core_.nested_tlb().invalidate_all();
-    const std::uint32_t current = guest_.in_guest() ? guest_.controls().asid : 0;
-    if (asid == current) core_.flush_tlb_page(linear);
+    if (asid == 0) return core_.flush_host_tlb_page(linear);
+    core_.nested_tlb().invalidate_all();
+    if (asid == guest_.controls().asid) core_.flush_guest_tlb_page(linear);
 }
 
 // --- global interrupt flag ---
@@ -200,7 +200,7 @@ void Operation::reset(bool init) {
 Host Operation::surroundings() const {
     Host host;
     host.features = features_;
-    host.interrupts = (core_.rflags() & rflags::kIF) != 0;
+    host.interrupts = (core_.system_flags() & rflags::kIF) != 0;
     host.shares_core = true;
     host.paging = (core_.cr(0) & cr0::kPG) != 0;
     host.no_execute = (core_.efer() & efer::kNXE) != 0;
@@ -221,15 +221,16 @@ void Operation::vmrun(const Instruction& in, std::uint64_t address) {
     }
     std::uint64_t next = core_.rip() + in.length;
     if (!core_.code_mode().long64) next &= 0xffffffff;
-    core_.ram().write(hsave_, capture_host(core_, next));
+    host_ = capture_host(core_, next);
     guest_.attach(address);
     const Host host = surroundings();
     core_.set_interrupt_shadow(false);
     gif_ = true;
+    core_.change_sides(engine::Transition::svm);
     if (!guest_.vmrun(host).entered()) return end_exit();
+    if (guest_.controls().tlb_control == tlb_control::kFlushAll) core_.flush_both_sides();
     swap_in_branches();
     core_.reload_pdptes();
-    core_.flush_tlb();
     release_events();
 }
 
@@ -264,18 +265,15 @@ bool Operation::on_vm_exit(ExecutionCore&) {
 /// The host's side of a #VMEXIT (APM 2 15.6).
 void Operation::end_exit() {
     gif_ = false;
-    core_.set_optional_intercepts({});
-    HostState state;
-    state.cr0 = ~std::uint64_t{0};  // inconsistent: a page outside of memory holds nothing
-    core_.ram().read(hsave_, state);
-    if (!load_host(core_, state)) {
+    core_.change_sides(engine::Transition::svm);
+    // A page outside of memory holds no consistent state.
+    if (!core_.ram().contains(hsave_, sim::kPageSize) || !load_host(core_, host_)) {
         core_.set_activity(ActivityState::shutdown);
         return;
     }
-    if (guest_has_branches_) core_.last_branches() = state.last_branches;
+    if (guest_has_branches_) core_.last_branches() = host_.last_branches;
     guest_has_branches_ = false;
-    core_.flush_tlb();
-    if (state.rflags & rflags::kTF) {  // the trap of the VMRUN itself
+    if (host_.rflags & rflags::kTF) {  // the trap of the VMRUN itself
         Event trap = Event::fault(kDB);
         trap.address = std::uint64_t{1} << 14;  // DR6.BS
         core_.deliver(trap);

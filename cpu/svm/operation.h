@@ -62,6 +62,7 @@ class Operation final : public Virtualization, private HostSoftware {
     Core& core_;
     Features features_;
     Guest guest_;
+    HostState host_;  ///< of the latest VMRUN
     bool gif_ = true;
     bool guest_has_branches_ = false;  ///< LBR virtualization, while a guest runs
     std::uint64_t vm_cr_ = 0, hsave_ = 0, key_ = 0, tsc_ratio_ = kTscRatioOne;

@@ -159,11 +159,17 @@ void check_table_registers(Rules& rules) {
 }
 
 /// 27.3.1.4.
-void check_rip_rflags(Rules& rules, bool ia32e) {
+void check_rip(Rules& rules, bool ia32e) {
     using F = Field;
-    const std::uint64_t flags = rules[F::GUEST_RFLAGS], rip = rules[F::GUEST_RIP];
+    const std::uint64_t rip = rules[F::GUEST_RIP];
     const bool long64 = ia32e && ar::L::test(rules[F::GUEST_CS_ACCESS_RIGHTS]);
     rules.demand(381, F::GUEST_RIP, long64 ? is_canonical(rip) : rip >> 32 == 0);
+}
+
+void check_rip_rflags(Rules& rules, bool ia32e) {
+    using F = Field;
+    check_rip(rules, ia32e);
+    const std::uint64_t flags = rules[F::GUEST_RFLAGS];
     constexpr std::uint64_t kReserved = ~std::uint64_t{0x3f7fd7};
     rules.demand(382, F::GUEST_RFLAGS, (flags & kReserved) == 0 && (flags & 2) != 0);
     rules.demand(383, F::GUEST_RFLAGS,
@@ -313,6 +319,12 @@ void check_injection(const Guest& guest, EntryResult& result) {
     check_rip_rflags(state, ia32e);
     check_activity(state);
     check_non_register_state(state);
+    result.guest_state_failed = !state.passed();
+}
+
+void check_rip(const Guest& guest, EntryResult& result) {
+    Rules state(guest, result.failure);
+    check_rip(state, (guest.read(Field::ENTRY_CONTROLS) & entry_control::kIa32eGuest) != 0);
     result.guest_state_failed = !state.passed();
 }
 

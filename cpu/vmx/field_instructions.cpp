@@ -70,10 +70,12 @@ void Operation::vmwrite(const Instruction& in) {
             return;
     }
     const std::uint64_t encoding = operand_field(in);
-    if (encoding >> 32 != 0 ||
-        !write_component(region, static_cast<std::uint32_t>(encoding), value))
-        return fail(in, InstructionError::unsupported_component);
-    if (!guest) current_->fields_changed();
+    const auto component = static_cast<std::uint32_t>(encoding);
+    const bool written =
+        encoding >> 32 == 0 &&
+        (guest ? write_component(region, component, value)
+               : current_->write_encoded(component, value) == InstructionError::none);
+    if (!written) return fail(in, InstructionError::unsupported_component);
     succeed(in);
 }
 

@@ -1,32 +1,6 @@
 #include "cpu/vmx/region.h"
 
 namespace hvsim::cpu::vmx {
-namespace {
-
-// Index of a field by (width, type, index): at most 64 of a kind are defined.
-constexpr std::size_t kIndexes = 64;
-constexpr std::size_t slot(std::uint32_t encoding) {
-    return (FIELD_WIDTH::get(encoding) * 4 + FIELD_TYPE::get(encoding)) * kIndexes +
-           FIELD_INDEX::get(encoding);
-}
-
-constexpr auto make_positions() {
-    std::array<std::int16_t, 16 * kIndexes> positions{};
-    for (auto& position : positions) position = -1;
-    for (std::size_t i = 0; i < kFieldTable.size(); ++i)
-        positions[slot(kFieldTable[i].encoding())] = static_cast<std::int16_t>(i);
-    return positions;
-}
-constexpr auto kPositions = make_positions();
-
-}  // namespace
-
-int field_position(std::uint32_t encoding) noexcept {
-    constexpr std::uint32_t kDefined = FIELD_INDEX::kMask | FIELD_TYPE::kMask | FIELD_WIDTH::kMask;
-    if ((encoding & ~kDefined) != 0 || FIELD_INDEX::get(encoding) >= kIndexes) return -1;
-    return kPositions[slot(encoding)];
-}
-
 std::string_view field_name(Field field) noexcept {
     const int position = field_position(static_cast<std::uint32_t>(field));
     return position < 0 ? std::string_view{} : kFieldTable[static_cast<std::size_t>(position)].name;

@@ -34,6 +34,11 @@ void Guest::write(Field field, std::uint64_t value) {
     value &= width_mask(field);
     const FieldType type = type_of(field);
     if (type == FieldType::control && write_unchecked_control(field, value)) return;
+    if (program_ != nullptr) {
+        note_program_write(field);
+        set_raw(field, value);
+        return;
+    }
     if (type == FieldType::control || type == FieldType::host) checks_due_ = true;
     if (type == FieldType::guest) {
         // Moving on behind an instruction and clearing the interrupt shadow cannot break a rule.
@@ -313,7 +318,7 @@ void Guest::cache_controls() {
     stage_.mode_based_execute = (secondary_ & secondary::kModeBasedExecute) != 0;
     stage_.tlb = &core_.nested_tlb();
     stage_.log = uses(secondary::kPageModificationLogging) ? &page_log_ : nullptr;
-    engine::OptionalIntercepts optional;
+    engine::OptionalIntercepts& optional = intercepts_;
     optional.cr3_read = (primary_ & primary::kCr3StoreExiting) != 0;
     optional.cr3_write = (primary_ & primary::kCr3LoadExiting) != 0;
     optional.cr0_read = cr0_mask_ != 0;
@@ -322,7 +327,8 @@ void Guest::cache_controls() {
     optional.native_msrs = program_ != nullptr;
     optional.pause = (primary_ & primary::kPauseExiting) != 0;
     optional.descriptor_reads = (secondary_ & secondary::kDescriptorTableExiting) != 0;
-    core_.set_optional_intercepts(optional);
+    // An attached guest's side of the core comes later (begin_in_program()).
+    if (program_ == nullptr) core_.set_optional_intercepts(optional);
 }
 
 /// SDM 3C 27.6. The event that is on its way into the guest, or an empty one.
@@ -382,9 +388,12 @@ EntryResult Guest::enter(bool launch) {
             launch ? InstructionError::vmlaunch_not_clear : InstructionError::vmresume_not_launched;
         return last_entry_ = result;
     }
-    if (checks_due_ || injection_checks_due_) {
+    if (checks_due_ || injection_checks_due_ || rip_check_due_) {
         if (!checks_due_) {
-            check_injection(*this, result);
+            if (injection_checks_due_)
+                check_injection(*this, result);
+            else
+                check_rip(*this, result);
         } else if (!check_controls(*this, result.failure)) {
             result.error = InstructionError::entry_invalid_controls;
         } else if (!check_host_state(*this, result.failure)) {
@@ -397,7 +406,7 @@ EntryResult Guest::enter(bool launch) {
             return last_entry_ = result;
         }
         if (checks_due_) cache_controls();
-        checks_due_ = injection_checks_due_ = false;
+        checks_due_ = injection_checks_due_ = rip_check_due_ = false;
     }
     if (program_ != nullptr && !begin_in_program(result)) {
         refuse(result);

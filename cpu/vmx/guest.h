@@ -32,6 +32,19 @@ struct EntryResult {
     bool entered() const noexcept { return error == InstructionError::none && !guest_state_failed; }
 };
 
+/// What a processor holds on its guests' side between two guests.
+struct GuestSide {
+    /// Whose linear and combined mappings (SDM 3C 29.4.1): one VPID's, through one EPT.
+    struct Mappings {
+        std::uint64_t vpid = 0;  ///< 0: without VPIDs; they do not outlive an entry or exit
+        std::uint64_t eptp = 0;  ///< 0: without EPT
+        bool mode_based_execute = false;
+        bool operator==(const Mappings&) const = default;
+    } mappings;
+    /// The VMCS whose guest left its registers there, and how many have done so.
+    std::uint64_t vmcs = ~std::uint64_t{0}, exits = 0;
+};
+
 /// A VMCS that is current, and VMX non-root operation under its controls.
 class Guest final : public GuestMode {
   public:
@@ -40,8 +53,8 @@ class Guest final : public GuestMode {
 
     /// The program on `core` executes the VMX instructions itself: entries load the guest state
     /// over the program's, exits save it and load the host state (SDM 3C 27.3.2, 28.3, 28.5). The
-    /// launch state is the region's.
-    void attach(Core& core);
+    /// launch state is the region's. `side` is the core's.
+    void attach(Core& core, GuestSide& side);
 
     std::uint64_t address() const noexcept { return region_.address(); }
     ExecutionCore& core() const noexcept { return core_; }
@@ -74,8 +87,6 @@ class Guest final : public GuestMode {
     }
     /// The end of an exit in an attached guest, or of an entry that failed after the checks.
     void return_to_program(const Action* action);
-    /// Fields were written in the region itself: the next entry checks and takes over everything.
-    void fields_changed() noexcept { checks_due_ = true; }
     bool uses(std::uint32_t secondary_controls) const noexcept {
         return (secondary_ & secondary_controls) != 0;
     }
@@ -134,8 +145,14 @@ class Guest final : public GuestMode {
     Event inject_event();
     void refuse(EntryResult& result);
     // program_guest.cpp
+    void note_program_write(Field field) noexcept;
     bool begin_in_program(EntryResult& result);
-    void load_modes();
+    bool load_program_guest(EntryResult& result);
+    void hold_mappings();
+    void load_modes(std::uint64_t cr0, std::uint64_t efer);
+    void load_tables();
+    std::uint64_t entry_cr0() const;
+    std::uint64_t entry_efer() const;
     void load_registers();
     void save_state(const Action& action);
     std::uint64_t saved_rflags(const Action& action) const;
@@ -180,13 +197,17 @@ class Guest final : public GuestMode {
     sim::Duration exit_cost(const Action& action) const;
 
     Region region_;
-    Core* program_ = nullptr;  ///< the core, where its program is the host
+    Core* program_ = nullptr;    ///< the core, where its program is the host,
+    GuestSide* side_ = nullptr;  ///< and what it holds
     ExecutionCore& core_;
     HostSoftware& host_;
     bool state_in_core_ = false;
     bool launched_ = false;
     bool checks_due_ = true;             ///< a field of controls, host or guest state was written
     bool injection_checks_due_ = false;  ///< only the injected event was
+    bool rip_check_due_ = false;         ///< only RIP was
+    bool state_written_ = true;  ///< guest state was, other than what each entry loads anyway
+    std::uint64_t left_as_ = 0;  ///< which of the side's exits was its last
     EntryResult last_entry_;
 
     // Controls of the current entry.
@@ -195,6 +216,7 @@ class Guest final : public GuestMode {
                   cr4_shadow_ = 0, tsc_offset_ = 0, io_bitmap_a_ = 0, io_bitmap_b_ = 0,
                   msr_bitmaps_ = 0, tsc_multiplier_ = 0;
     bool ept_ = false;
+    engine::OptionalIntercepts intercepts_;
     mmu::SecondStage stage_;
 
     // An attached guest's own, from entry to exit.
@@ -254,5 +276,7 @@ std::uint32_t instruction_information(const Action& action, bool long64);
 bool is_valid_eptp(std::uint64_t eptp) noexcept;
 /// The rules that are about event injection alone; notes a failure in `result`.
 void check_injection(const Guest& guest, EntryResult& result);
+/// The rule about RIP alone, likewise.
+void check_rip(const Guest& guest, EntryResult& result);
 
 }  // namespace hvsim::cpu::vmx

@@ -12,21 +12,25 @@ constexpr std::uint32_t kCode64 = 0xa09b, kCode32 = 0xc09b;
 constexpr std::uint32_t kBusyTss = 0x8b, kTssLimit = 0x67;
 constexpr auto kUnusable = static_cast<std::uint32_t>(ar::UNUSABLE::kMask);
 
-Abort load_control_registers(const Region& vmcs, Core& core, bool host64) {
+Abort load_control_registers(const Region& vmcs, Core& core, bool host64, std::uint64_t guest_cr0,
+                             std::uint64_t guest_efer) {
     using F = Field;
+    const auto load = [&core](unsigned index, std::uint64_t value) {
+        if (core.cr(index) != value) core.set_cr(index, value);
+    };
     const std::uint64_t controls = vmcs.read(F::EXIT_CONTROLS);
-    std::uint64_t efer = controls & exit_control::kLoadEfer ? vmcs.read(F::HOST_EFER) : core.efer();
+    std::uint64_t efer = controls & exit_control::kLoadEfer ? vmcs.read(F::HOST_EFER) : guest_efer;
     efer &= ~(efer::kLMA | efer::kLME);
     if (host64) efer |= efer::kLMA | efer::kLME;
-    core.set_efer(efer);
+    if (core.efer() != efer) core.set_efer(efer);
     std::uint64_t cr4 = vmcs.read(F::HOST_CR4);
     if (host64)
         cr4 |= cr4::kPAE;
     else
         cr4 &= ~cr4::kPCIDE;
-    core.set_cr(4, cr4);
-    core.set_cr(3, vmcs.read(F::HOST_CR3));
-    core.set_cr(0, (core.cr(0) & kCr0Kept) | (vmcs.read(F::HOST_CR0) & ~kCr0Kept));
+    load(4, cr4);
+    load(3, vmcs.read(F::HOST_CR3));
+    load(0, (guest_cr0 & kCr0Kept) | (vmcs.read(F::HOST_CR0) & ~kCr0Kept));
     if (!host64 && (cr4 & cr4::kPAE) && !core.load_pdptes_of(vmcs.read(F::HOST_CR3)))
         return Abort::host_pdptes;  // SDM 3C 28.5.4
     core.set_dr(7, kDr7AfterExit);
@@ -61,10 +65,11 @@ void load_segments(const Region& vmcs, Core& core, bool host64) {  // SDM 3C 28.
 
 }  // namespace
 
-Abort load_host_state(const Region& vmcs, Core& core) {
+Abort load_host_state(const Region& vmcs, Core& core, std::uint64_t guest_cr0,
+                      std::uint64_t guest_efer) {
     const bool host64 = (vmcs.read(Field::EXIT_CONTROLS) & exit_control::kHostAddressSpace64) != 0;
     core.set_rflags(rflags::kReserved1);  // before the modes: leaves virtual-8086 mode
-    const Abort abort = load_control_registers(vmcs, core, host64);
+    const Abort abort = load_control_registers(vmcs, core, host64, guest_cr0, guest_efer);
     if (abort != Abort::none) return abort;
     load_segments(vmcs, core, host64);
     core.set_rip(vmcs.read(Field::HOST_RIP));

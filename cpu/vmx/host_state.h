@@ -17,7 +17,9 @@ enum class Abort : std::uint32_t {
 /// 3C 27.3.2.1, 28.5.1).
 inline constexpr std::uint64_t kCr0Kept = 0x7ffaffd0;
 
-/// Control registers, MSRs, segments, RIP, RSP and RFLAGS from the host-state area of `vmcs`.
-Abort load_host_state(const Region& vmcs, Core& core);
+/// Control registers, MSRs, segments, RIP, RSP and RFLAGS from the host-state area of `vmcs`, on
+/// the host's side of the core. What the area does not have stays as the guest left it.
+Abort load_host_state(const Region& vmcs, Core& core, std::uint64_t guest_cr0,
+                      std::uint64_t guest_efer);
 
 }  // namespace hvsim::cpu::vmx

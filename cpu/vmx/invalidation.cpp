@@ -37,9 +37,10 @@ void Operation::invept(const Instruction& in) {
         if (!is_valid_eptp(eptp))
             return fail(in, InstructionError::invalid_operand_to_invept_invvpid);
         core_.nested_tlb().invalidate_root(eptp);
-        core_.flush_tlb();
+        if (mmu::NestedTlb::same_tables(eptp, side_.mappings.eptp)) core_.flush_guest_tlb();
     } else {
-        core_.invalidate_nested();
+        core_.nested_tlb().invalidate_all();
+        core_.flush_guest_tlb();
     }
     succeed(in);
 }
@@ -55,9 +56,13 @@ void Operation::invvpid(const Instruction& in) {
     if (descriptor[0] >> 16 != 0 || (!all && descriptor[0] == 0) ||
         (address && !is_canonical(descriptor[1])))
         return fail(in, InstructionError::invalid_operand_to_invept_invvpid);
-    // Linear and combined translations are dropped at every entry and exit anyhow: no VPID keeps
-    // any.
-    core_.flush_tlb();
+    // VPID 0000H, the host's and that of guests without VPIDs, keeps its mappings.
+    if (all || descriptor[0] == side_.mappings.vpid) {
+        if (address)
+            core_.flush_guest_tlb_page(descriptor[1]);
+        else
+            core_.flush_guest_tlb();
+    }
     succeed(in);
 }
 

@@ -101,7 +101,7 @@ bool Operation::is_undefined(Name name) const {
     if (name == Name::vmfunc)
         return !in_guest() || !current_->uses(secondary::kVmFunctions) ||
                (core_.gpr(engine::kRax) & 0xffffffff) >= kFunctions;
-    return !(core_.cr(0) & cr0::kPE) || (core_.rflags() & rflags::kVM) ||
+    return !(core_.cr(0) & cr0::kPE) || (core_.system_flags() & rflags::kVM) ||
            ((core_.efer() & efer::kLMA) && !core_.code_mode().long64);
 }
 
@@ -164,7 +164,8 @@ void Operation::perform(Name name, const Instruction& in) {
 // --- outcomes (SDM 3C 31.2) ---
 
 void Operation::set_result(std::uint64_t flags) {
-    core_.set_rflags((core_.rflags() & ~kStatusFlags) | flags);
+    const std::uint64_t old = core_.rflags(), result = (old & ~kStatusFlags) | flags;
+    if (result != old) core_.set_rflags(result);
 }
 
 void Operation::succeed(const Instruction& in) {
@@ -247,7 +248,7 @@ void Operation::vmclear(const Instruction& in) {
 void Operation::make_current(std::uint64_t address) {
     if (address == current_pointer()) return;
     current_ = std::make_unique<Guest>(address, core_, static_cast<HostSoftware&>(*this));
-    current_->attach(core_);
+    current_->attach(core_, side_);
 }
 
 void Operation::vmptrld(const Instruction& in) {
@@ -279,7 +280,7 @@ void Operation::vmptrst(const Instruction& in) {
 void Operation::enter(const Instruction& in, bool launch) {
     if (!current_ || Region(core_.ram(), current_pointer()).is_shadow()) return fail_invalid(in);
     // The shadow at an instruction that was preceded by STI or MOV SS; STI needs RFLAGS.IF.
-    if (core_.interrupt_shadow() && !(core_.rflags() & rflags::kIF))
+    if (core_.interrupt_shadow() && !(core_.system_flags() & rflags::kIF))
         return fail(in, InstructionError::entry_blocked_by_mov_ss);
     const EntryResult result = current_->enter(launch);
     if (result.error != InstructionError::none) fail(in, result.error);
@@ -310,6 +311,7 @@ bool Operation::on_sipi(std::uint8_t vector) {
 }
 
 void Operation::reset(bool) {
+    side_.mappings = {};
     on_ = false;
     vmxon_pointer_ = kNoPointer;
     current_.reset();

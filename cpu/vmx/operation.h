@@ -90,6 +90,7 @@ class Operation final : public Virtualization, private HostSoftware {
     bool on_ = false;
     std::uint64_t vmxon_pointer_ = kNoPointer;
     std::unique_ptr<Guest> current_;
+    GuestSide side_;
 };
 
 }  // namespace hvsim::cpu::vmx

@@ -3,7 +3,9 @@
 // abort indicator, then a layout of the implementation's own, as on hardware: launch state, and one
 // eight-byte slot a field in the order of kFieldTable. Only VMREAD and VMWRITE give it a meaning.
 #include <cstdint>
+#include <cstring>
 
+#include "cpu/vmx/capabilities.h"
 #include "cpu/vmx/spec/fields.h"
 #include "sim/ram.h"
 
@@ -29,7 +31,10 @@ class Region {
     static constexpr std::uint32_t kShadowIndicator = 1u << 31;
 
     /// `address`: 4 KiB aligned; outside of memory it reads as all ones and keeps nothing.
-    Region(sim::Ram& ram, std::uint64_t address) : ram_(&ram), address_(address) {}
+    Region(sim::Ram& ram, std::uint64_t address)
+        : ram_(&ram),
+          address_(address),
+          bytes_(ram.contains(address, kRegionSize) ? ram.data() + address : nullptr) {}
 
     std::uint64_t address() const noexcept { return address_; }
     std::uint32_t revision_word() const noexcept { return word(kRevisionOffset); }
@@ -42,11 +47,31 @@ class Region {
 
     std::uint64_t read(Field field) const noexcept {
         std::uint64_t value = ~std::uint64_t{0};
-        ram_->read(slot(field), value);
+        if (bytes_ != nullptr) std::memcpy(&value, bytes_ + slot(field), sizeof value);
         return value & width_mask(field);
     }
     void write(Field field, std::uint64_t value) {
-        ram_->write(slot(field), value & width_mask(field));
+        if (bytes_ == nullptr) return;
+        value &= width_mask(field);
+        ram_->about_to_write(address_, kRegionSize);
+        std::memcpy(bytes_ + slot(field), &value, sizeof value);
+    }
+
+    /// Many fields at once, of a region in memory.
+    class Writer {
+      public:
+        explicit Writer(std::uint8_t* bytes) : bytes_(bytes) {}
+        void operator()(Field field, std::uint64_t value) const noexcept {
+            value &= width_mask(field);
+            std::memcpy(bytes_ + slot(field), &value, sizeof value);
+        }
+
+      private:
+        std::uint8_t* bytes_;
+    };
+    Writer writer() {
+        ram_->about_to_write(address_, kRegionSize);
+        return Writer(bytes_);
     }
 
   private:
@@ -54,9 +79,9 @@ class Region {
                                    kSlotsOffset = 64;
     static constexpr std::uint32_t kClear = 0, kLaunched = 1;
 
-    std::uint64_t slot(Field field) const noexcept {
+    static constexpr std::uint64_t slot(Field field) noexcept {
         const int position = field_position(static_cast<std::uint32_t>(field));
-        return address_ + kSlotsOffset + 8 * static_cast<std::uint64_t>(position);
+        return kSlotsOffset + 8 * static_cast<std::uint64_t>(position);
     }
     std::uint32_t word(std::uint64_t offset) const noexcept {
         std::uint32_t value = ~std::uint32_t{0};
@@ -66,6 +91,7 @@ class Region {
 
     sim::Ram* ram_;
     std::uint64_t address_;
+    std::uint8_t* bytes_;  // null outside of memory
 };
 
 /// The field that an encoding means, and whether only its high half; false: no component.

@@ -73,7 +73,7 @@ bool Guest::switch_eptp() {
     if (!is_valid_eptp(eptp)) return false;
     set_raw(Field::EPT_POINTER, eptp);
     stage_.root = eptp;
-    core_.flush_tlb();
+    hold_mappings();
     return true;
 }
 

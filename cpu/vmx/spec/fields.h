@@ -45,7 +45,33 @@ inline constexpr std::array kFieldTable{
 };
 
 /// Position in kFieldTable of an encoding without its access bit, or -1.
-int field_position(std::uint32_t encoding) noexcept;
+class FieldPositions {
+  public:
+    constexpr FieldPositions() {
+        for (auto& position : positions_) position = -1;
+        for (std::size_t i = 0; i < kFieldTable.size(); ++i)
+            positions_[slot(kFieldTable[i].encoding())] = static_cast<std::int16_t>(i);
+    }
+    constexpr int operator[](std::uint32_t encoding) const noexcept {
+        constexpr auto kDefined =
+            static_cast<std::uint32_t>(FIELD_INDEX::kMask | FIELD_TYPE::kMask | FIELD_WIDTH::kMask);
+        const bool none = (encoding & ~kDefined) != 0 || FIELD_INDEX::get(encoding) >= kIndexes;
+        return none ? -1 : positions_[slot(encoding)];
+    }
+
+  private:
+    // By (width, type, index): at most 64 of a kind are defined.
+    static constexpr std::size_t kIndexes = 64;
+    static constexpr std::size_t slot(std::uint32_t encoding) noexcept {
+        return (FIELD_WIDTH::get(encoding) * 4 + FIELD_TYPE::get(encoding)) * kIndexes +
+               FIELD_INDEX::get(encoding);
+    }
+    std::array<std::int16_t, 16 * kIndexes> positions_{};
+};
+inline constexpr FieldPositions kFieldPositions;
+constexpr int field_position(std::uint32_t encoding) noexcept {
+    return kFieldPositions[encoding];
+}
 std::string_view field_name(Field field) noexcept;
 
 // Controls (SDM 3C 25.6 to 25.8): bit numbers.
