@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "analysis/compare/intervals.h"
 #include "analysis/report.h"
 
 namespace hvsim::analysis {
@@ -44,6 +45,15 @@ Json pairs_json(const std::vector<NamedText>& pairs) {
     return object;
 }
 
+Json comparison_json(const RunResult& result) {
+    Json inputs = Json::array();
+    for (const sim::RunInput& input : result.inputs->files)
+        inputs.push_back({{"role", input.role}, {"file", input.file}, {"sha256", input.sha256}});
+    return {{"inputs", std::move(inputs)},
+            {"settings", result.inputs->settings},
+            {"milliseconds", interval_lines(result.intervals)}};
+}
+
 }  // namespace
 
 std::string json_report(const RunResult& result) {
@@ -76,6 +86,7 @@ std::string json_report(const RunResult& result) {
                                       {"unit", statistic.unit},
                                       {"description", statistic.description}});
     root["digest"] = result.digest;
+    if (result.inputs) root["comparison"] = comparison_json(result);
     root["host"] = {{"wall_ns", result.wall_ns}, {"versions", pairs_json(result.versions)}};
     // Names may come from a guest: bytes that are not UTF-8 are replaced, never an exception.
     return root.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';

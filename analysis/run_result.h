@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "analysis/histogram.h"
+#include "sim/recorder.h"
+#include "sim/run_input.h"
 #include "sim/statistics.h"
 #include "sim/time.h"
 
@@ -86,6 +88,9 @@ struct RunResult {
     std::vector<Distribution> distributions;
     std::vector<Statistic> statistics;
     std::string digest;
+    /// What it was given, and the digests on its way, when it is to be compared with others.
+    std::optional<sim::RunInputs> inputs;
+    std::vector<sim::IntervalDigest> intervals;
 };
 
 }  // namespace hvsim::analysis

@@ -168,13 +168,13 @@ class Judge {
 
     Verdict verdict() {
         name_end();
+        expect("no kernel panic");
         judge_panic();
+        const MachineEnd end = wanted(scenario_.expect.end);
+        expect(end == MachineEnd::running ? "runs until everything was seen"
+                                          : fmt::format("ends with {}", to_string(end)));
         judge_ends();
-        for (const std::string& text : watch_.missing())
-            add(fmt::format("the console never showed \"{}\"", text));
-        for (const ConsoleWatch::Sighting& sighting : watch_.unwanted())
-            add(fmt::format("{} showed \"{}\" {}: {}", name(sighting.console), sighting.pattern,
-                            at(sighting.time), sighting.line));
+        judge_console();
         judge_exit_codes();
         judge_statistics();
         verdict_.met = verdict_.unmet.empty();
@@ -182,7 +182,12 @@ class Judge {
     }
 
   private:
-    void add(std::string sentence) { verdict_.unmet.push_back(std::move(sentence)); }
+    /// What is added from now on are failures of this.
+    void expect(std::string what) { verdict_.expectations.push_back({std::move(what), {}}); }
+    void add(std::string sentence) {
+        verdict_.expectations.back().failures.push_back(sentence);
+        verdict_.unmet.push_back(std::move(sentence));
+    }
     std::string name(std::size_t console) const {
         if (scenario_.vms.empty()) return "the machine";
         return fmt::format("VM \"{}\"", scenario_.console_name(console));
@@ -248,9 +253,25 @@ class Judge {
         }
     }
 
+    void judge_console() {
+        for (std::size_t i = 0; i < watch_.expected().size(); ++i) {
+            const std::string& text = watch_.expected()[i].text();
+            expect(fmt::format("the console shows \"{}\"", text));
+            if (!watch_.seen(i)) add(fmt::format("the console never showed \"{}\"", text));
+        }
+        for (const Pattern& pattern : watch_.absent()) {
+            expect(fmt::format("the console never shows \"{}\"", pattern.text()));
+            for (const ConsoleWatch::Sighting& sighting : watch_.unwanted())
+                if (sighting.pattern == pattern.text())
+                    add(fmt::format("{} showed \"{}\" {}: {}", name(sighting.console),
+                                    sighting.pattern, at(sighting.time), sighting.line));
+        }
+    }
+
     void judge_exit_codes() {
         const auto expected = scenario_.expect.exit_code;
         if (!expected) return;
+        expect(fmt::format("exit code {}", *expected));
         for (std::size_t i = 0; i < outcome_.machines.size(); ++i)
             if (const auto found = outcome_.machines[i].exit_code; found && *found != *expected)
                 add(fmt::format("{} ended with exit code {}; expected: {}", name(i), *found,
@@ -260,6 +281,7 @@ class Judge {
     void judge_statistics() {
         for (std::size_t i = 0; i < scenario_.expect.statistics.size(); ++i) {
             const std::string& text = scenario_.expect.statistics[i];
+            expect(fmt::format("statistics: {}", text));
             const StatisticDemand demand(text);
             const auto value = demand.found_in(outcome_.statistics);
             if (!value) {

@@ -26,6 +26,9 @@ class ConsoleWatch {
     bool all_seen() const noexcept { return seen_count_ == expected_.size(); }
     /// The expected patterns that did not appear; with `ordered`, from the first missing one on.
     std::vector<std::string> missing() const;
+    const std::vector<Pattern>& expected() const noexcept { return expected_; }
+    bool seen(std::size_t expected) const { return seen_.at(expected); }
+    const std::vector<Pattern>& absent() const noexcept { return absent_; }
 
     struct Sighting {
         std::size_t console = 0;
@@ -65,10 +68,17 @@ class ConsoleWatch {
 /// Why the command line stopped a run, if it did.
 enum class StopReason : std::uint8_t { none, watch, wall_limit, interrupted };
 
+/// One thing that was expected.
+struct Expectation {
+    std::string name;                   ///< "the console shows \"login:\""
+    std::vector<std::string> failures;  ///< sentences; empty: it was met
+};
+
 struct Verdict {
     bool met = false;
     std::string end;                 ///< one word: "poweroff", "panic", "deadline", ...
-    std::vector<std::string> unmet;  ///< sentences
+    std::vector<std::string> unmet;  ///< sentences: all failures of the expectations
+    std::vector<Expectation> expectations;
     /// Expected statistics, by their place in the scenario's list, that the run does not have.
     std::vector<std::size_t> unknown_statistics;
 };

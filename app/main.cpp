@@ -42,12 +42,14 @@ int main(int argc, char** argv) {
     std::signal(SIGTERM, on_interrupt);
     std::signal(SIGALRM, on_alarm);
     std::ios::sync_with_stdio(false);
+    std::error_code unknown;
     const Surroundings surroundings{std::cout,
                                     std::cerr,
-                                    {run_machine, trace_names, library_versions},
+                                    {run_machine, trace_names, library_versions, processor_text},
                                     wall_clock_ns,
                                     ::isatty(STDOUT_FILENO) != 0,
                                     ::isatty(STDERR_FILENO) != 0,
-                                    &g_interrupted};
+                                    &g_interrupted,
+                                    std::filesystem::read_symlink("/proc/self/exe", unknown)};
     return run_program({argv + 1, argv + argc}, surroundings);
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/processor_state.h"
 #include "analysis/run_result.h"
 #include "app/scenario/scenario.h"
 #include "sim/recorder.h"
@@ -39,6 +40,8 @@ struct RunOptions {
     const std::atomic<bool>* stop = nullptr;
     sim::EventSink* sink = nullptr;  ///< not owned; may be null
     sim::EventLevel level = sim::EventLevel::event;
+    /// Set by run_machine, to be called from the sink: the processors of guests as they are.
+    std::function<std::vector<analysis::ProcessorState>()> processors;
     /// To be called every now and then, at least each millisecond of virtual time, and also while
     /// that stands still; may be empty.
     std::function<void(const Progress&)> progress;
@@ -79,6 +82,7 @@ struct RunOutcome {
     std::uint64_t instructions = 0;
     sim::Duration greatest_overshoot = 0;
     std::string digest;
+    std::vector<sim::IntervalDigest> intervals;  ///< of its events
     std::vector<analysis::Statistic> statistics;
 };
 
@@ -87,6 +91,8 @@ struct RunOutcome {
 RunOutcome run_machine(const Scenario& scenario, RunOptions& options);
 /// Names of exit reasons, hypercalls, registers and the like for the scenario's machine.
 sim::TraceNames trace_names(const Scenario& scenario);
+/// The scenario's processor model, all that its CPUID says: for a hash.
+std::string processor_text(const Scenario& scenario);
 /// The libraries that the machine is made with.
 std::vector<analysis::NamedText> library_versions();
 
@@ -95,6 +101,7 @@ struct MachineFunctions {
     RunOutcome (*run)(const Scenario& scenario, RunOptions& options);
     sim::TraceNames (*names)(const Scenario& scenario);
     std::vector<analysis::NamedText> (*versions)();
+    std::string (*processor)(const Scenario& scenario);
 };
 
 }  // namespace hvsim::app

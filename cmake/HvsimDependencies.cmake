@@ -7,6 +7,7 @@ find_package(fmt REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
+find_package(pugixml REQUIRED)
 find_package(doctest REQUIRED)
 
 function(hvsim_pkg_target target package)
@@ -17,6 +18,7 @@ hvsim_pkg_target(zstd::zstd libzstd)
 hvsim_pkg_target(xxhash::xxhash libxxhash)
 hvsim_pkg_target(capstone::capstone capstone)
 hvsim_pkg_target(mpfr::mpfr mpfr)
+hvsim_pkg_target(nettle::nettle nettle)
 
 # SystemC. Its library was built for one C++ standard and exports a symbol that names it; a program
 # of another standard links only when SC_CPLUSPLUS is set to that one. The value is probed by

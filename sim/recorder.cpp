@@ -62,6 +62,23 @@ std::string Digest::hex() const {
     return fmt::format("{:016x}{:016x}", value.high64, value.low64);
 }
 
+std::uint32_t Digest::short_value() const {
+    flush();
+    return static_cast<std::uint32_t>(XXH3_128bits_digest(state_->hash).low64);
+}
+
+void IntervalDigests::close(Time time, const Digest& digest) {
+    if (end_ != 0) closed_.push_back({(end_ - 1) / kDigestInterval, digest.short_value()});
+    const Time begin = time - time % kDigestInterval;
+    end_ = begin > kNever - kDigestInterval ? kNever : begin + kDigestInterval;
+}
+
+std::vector<IntervalDigest> IntervalDigests::up_to_now(const Digest& digest) const {
+    std::vector<IntervalDigest> all = closed_;
+    if (end_ != 0) all.push_back({(end_ - 1) / kDigestInterval, digest.short_value()});
+    return all;
+}
+
 void Recorder::record(EventKind kind, Time time, Subject subject, std::uint64_t a, std::uint64_t b,
                       std::uint64_t c, std::uint64_t d) {
     const EventLevel level = describe(kind).level;
@@ -69,7 +86,10 @@ void Recorder::record(EventKind kind, Time time, Subject subject, std::uint64_t 
     Event& event = ring_[recorded_ % kKept];
     event = {time, kind, subject, {a, b, c, d}};
     ++recorded_;
-    if (level == EventLevel::event) digest_.add(event);
+    if (level == EventLevel::event) {
+        intervals_.before(time, digest_);
+        digest_.add(event);
+    }
     if (sink_ != nullptr && level <= level_) sink_->on_event(event);
 }
 

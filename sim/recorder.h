@@ -29,11 +29,40 @@ class Digest {
     void add(const Event& event);
     /// 32 hexadecimal digits of everything added so far; adding may go on.
     std::string hex() const;
+    /// The last eight of them.
+    std::uint32_t short_value() const;
 
   private:
     void flush() const;
     struct State;
     std::unique_ptr<State> state_;
+};
+
+/// The digest of everything up to an interval of virtual time. An interval is over when an event of
+/// a later one is recorded (times may step back by up to a quantum: the order of the record
+/// counts); one without events has no digest.
+struct IntervalDigest {
+    std::uint64_t interval = 0;  ///< time divided by kDigestInterval
+    std::uint32_t digest = 0;    ///< Digest::short_value()
+    bool operator==(const IntervalDigest&) const = default;
+};
+inline constexpr Duration kDigestInterval = kMillisecond;
+
+/// Takes the digests of intervals while events are added to a digest.
+class IntervalDigests {
+  public:
+    /// To be called before the event of `time` is added to `digest`.
+    void before(Time time, const Digest& digest) {
+        if (time >= end_) close(time, digest);
+    }
+    /// All so far, the open interval's included.
+    std::vector<IntervalDigest> up_to_now(const Digest& digest) const;
+
+  private:
+    void close(Time time, const Digest& digest);
+
+    std::vector<IntervalDigest> closed_;
+    Time end_ = 0;  // of the open interval; 0: none is open
 };
 
 class Recorder {
@@ -52,12 +81,15 @@ class Recorder {
         return counts_[static_cast<std::size_t>(kind)];
     }
     Digest& digest() noexcept { return digest_; }
+    /// Before anything but events is added to the digest.
+    std::vector<IntervalDigest> interval_digests() const { return intervals_.up_to_now(digest_); }
     /// The newest events, oldest first (at most 32): the context of a failure.
     std::vector<Event> last_events() const;
 
   private:
     static constexpr std::size_t kKept = 32;
     Digest digest_;
+    IntervalDigests intervals_;
     EventSink* sink_ = nullptr;
     EventLevel level_ = EventLevel::event;
     std::array<std::uint64_t, static_cast<std::size_t>(EventKind::kCount)> counts_{};

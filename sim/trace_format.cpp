@@ -143,6 +143,14 @@ std::vector<std::uint8_t> encode_header(const TraceInfo& info) {
             body.string(name);
         }
     }
+    body.varint(info.inputs.settings.size());
+    for (const std::string& setting : info.inputs.settings) body.string(setting);
+    body.varint(info.inputs.files.size());
+    for (const RunInput& input : info.inputs.files) {
+        body.string(input.role);
+        body.string(input.file);
+        body.string(input.sha256);
+    }
     HeaderBytes header;
     header.text(kTraceMagic);
     header.fixed(kTraceVersion, 4);
@@ -151,6 +159,25 @@ std::vector<std::uint8_t> encode_header(const TraceInfo& info) {
     header.fixed(XXH64(body.bytes.data(), body.bytes.size(), 0), 8);
     return std::move(header.bytes);
 }
+
+namespace {
+
+RunInputs decode_inputs(ByteParser& in) {
+    RunInputs inputs;
+    const std::uint64_t settings = in.varint();
+    for (std::uint64_t i = 0; i < settings && in.ok(); ++i)
+        inputs.settings.emplace_back(in.string());
+    const std::uint64_t files = in.varint();
+    for (std::uint64_t i = 0; i < files && in.ok(); ++i) {
+        RunInput& input = inputs.files.emplace_back();
+        input.role = in.string();
+        input.file = in.string();
+        input.sha256 = in.string();
+    }
+    return inputs;
+}
+
+}  // namespace
 
 std::optional<TraceInfo> decode_header_body(std::span<const std::uint8_t> body) {
     ByteParser in(body);
@@ -177,6 +204,7 @@ std::optional<TraceInfo> decode_header_body(std::span<const std::uint8_t> body) 
             info.names.add(argument, value, in.string());
         }
     }
+    info.inputs = decode_inputs(in);
     if (!in.ok() || in.left() != 0) return std::nullopt;
     return info;
 }

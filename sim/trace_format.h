@@ -1,5 +1,5 @@
 #pragma once
-// The trace file, version 2. All integers little endian; "varint" is LEB128, "zigzag" a varint of a
+// The trace file, version 3. All integers little endian; "varint" is LEB128, "zigzag" a varint of a
 // signed value folded so that small magnitudes are short; a string is its varint length and bytes.
 //
 //   file    = header block* [result] [index]
@@ -7,6 +7,8 @@
 //   body    = string(scenario) string(program version) zigzag(start date, seconds since 1970)
 //             varint(kinds) { string(name) u8(level) 4 x string(argument) }
 //             varint(tables) { u8(kind) u8(argument) varint(values) { varint(value) string } }
+//             varint(settings) { string } varint(inputs) { string(role) string(file) string(sha256)
+//             }
 //   block   = "BLK1" u32(compressed size) u32(events) u64(least time) u64(greatest time) zstd frame
 //   result  = "RSLT" u32(compressed size) u32(size) zstd frame of the run's report as JSON
 //             (docs/report.md)
@@ -36,6 +38,7 @@
 #include <vector>
 
 #include "sim/event.h"
+#include "sim/run_input.h"
 #include "sim/trace_names.h"
 
 namespace hvsim::sim {
@@ -45,7 +48,7 @@ inline constexpr std::string_view kTraceEnd = "HVSIMEND";
 inline constexpr std::string_view kTraceBlock = "BLK1";
 inline constexpr std::string_view kTraceResult = "RSLT";
 inline constexpr std::string_view kTraceIndex = "INDX";
-inline constexpr std::uint32_t kTraceVersion = 2;
+inline constexpr std::uint32_t kTraceVersion = 3;
 inline constexpr std::size_t kTraceHeaderFixed = 16;  ///< magic, version, size
 inline constexpr std::size_t kTraceBlockFixed = 28;   ///< a block before its frame
 inline constexpr std::size_t kTraceResultFixed = 12;  ///< the result before its frame
@@ -72,6 +75,7 @@ struct TraceInfo {
     std::int64_t start_date = 0;  ///< the machine's clock at time 0, seconds since 1970 (UTC)
     TraceNames names;
     std::vector<TraceEventDescription> events;  ///< by kind; the writer fills it by itself
+    RunInputs inputs;                           ///< what the run was given
 };
 
 constexpr std::uint64_t zigzag(std::int64_t value) noexcept {

@@ -27,7 +27,9 @@ struct Arguments {
     ScenarioArguments scenario;
     TraceArguments trace;
     ReportArguments report;
+    DiffArguments diff;
     bool version = false;
+    bool exit_codes = false;
 };
 
 void add_scenario_options(CLI::App& command, std::vector<std::string>& set,
@@ -60,6 +62,21 @@ CLI::App* add_run(CLI::App& program, RunArguments& run) {
         command->add_option("--record", run.record, "Write the keys typed to this file");
     CLI::Option* replay =
         command->add_option("--replay", run.replay, "Type the keys of a recording, at their times");
+    CLI::Option* golden = command->add_option(
+        "--golden", run.golden, "Hold the run against this golden: exit code 1 if it differs");
+    command
+        ->add_flag("--update-golden", run.update_golden,
+                   "Write the golden anew instead, when the run meets its expectations")
+        ->needs(golden);
+    golden->excludes("--interactive");
+    command->add_option("--junit", run.junit,
+                        "Write JUnit XML to this file: a test case for each expectation");
+    command
+        ->add_option("--state-at", run.state_at,
+                     "Stop at this event, counted from 1, and print the processors as JSON")
+        ->check(CLI::PositiveNumber)
+        ->excludes(golden)
+        ->excludes("--interactive");
     record->excludes(replay);
     record->needs("--interactive");
     replay->excludes("--interactive");
@@ -83,6 +100,26 @@ CLI::App* add_scenario(CLI::App& program, ScenarioArguments& scenario) {
         if (!scenario.explain_given && check->count() == 0 && markdown->count() == 0)
             throw CLI::RequiredError("one of --explain, --check or --markdown");
     });
+    return command;
+}
+
+CLI::App* add_diff(CLI::App& program, DiffArguments& diff) {
+    CLI::App* command = program.add_subcommand(
+        "diff", "Compare two runs: traces, reports (run --json) or goldens, in any mixture");
+    command->add_option("A", diff.a, "Trace, report or golden")->required();
+    command->add_option("B", diff.b, "Trace, report or golden")->required();
+    command->add_option("--json", diff.json, "Write the outcome as JSON to this file (- = output)");
+    command->add_flag("--anyway", diff.anyway,
+                      "Compare although inputs, settings or versions are not the same");
+    command->add_flag("--all-statistics", diff.all_statistics,
+                      "Print every statistic that differs, not the first thirty");
+    CLI::Option* no_rerun = command->add_flag(
+        "--no-rerun", diff.no_rerun, "Do not run the scenario again to show the processors");
+    for (const auto& [name, path] :
+         {std::pair{"--program-a", &diff.program_a}, std::pair{"--program-b", &diff.program_b}})
+        command->add_option(name, *path, "The hvsim that made this side's trace")
+            ->check(CLI::ExistingFile)
+            ->excludes(no_rerun);
     return command;
 }
 
@@ -136,11 +173,13 @@ int dispatch(const std::vector<std::string>& words, const Surroundings& surround
                      "hvsim");
     program.add_flag("--version", arguments.version,
                      "Print the version and those of the libraries");
+    program.add_flag("--exit-codes", arguments.exit_codes, "Print what the exit codes mean");
     program.require_subcommand(0, 1);
     const CLI::App* run = add_run(program, arguments.run);
     const CLI::App* scenario = add_scenario(program, arguments.scenario);
     const CLI::App* trace = add_trace(program, arguments.trace);
     const CLI::App* report = add_report(program, arguments.report);
+    const CLI::App* diff = add_diff(program, arguments.diff);
     try {
         std::vector<std::string> reversed(words.rbegin(), words.rend());
         program.parse(std::move(reversed));
@@ -149,10 +188,15 @@ int dispatch(const std::vector<std::string>& words, const Surroundings& surround
         return code == 0 ? kExitMet : kExitConfig;
     }
     if (arguments.version) return print_version(surroundings);
+    if (arguments.exit_codes) {
+        surroundings.out << exit_code_table();
+        return kExitMet;
+    }
     if (run->parsed()) return run_command(arguments.run, surroundings);
     if (scenario->parsed()) return scenario_command(arguments.scenario, surroundings.out);
     if (report->parsed()) return report_command(arguments.report, surroundings);
     if (trace->parsed()) return trace_command(arguments.trace, surroundings);
+    if (diff->parsed()) return diff_command(arguments.diff, surroundings);
     surroundings.err << program.help();
     return kExitConfig;
 }

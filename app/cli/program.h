@@ -7,18 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "app/exit_codes.h"
 #include "app/run.h"
 
 namespace hvsim::app {
-
-/// Exit codes of the program.
-enum ExitCode : int {
-    kExitMet = 0,       ///< the run did what the scenario expects; or the command succeeded
-    kExitUnmet = 1,     ///< it did not
-    kExitConfig = 2,    ///< the command line, a file or the host is wrong
-    kExitStopped = 3,   ///< the wall limit or a signal stopped the run
-    kExitInternal = 4,  ///< a model's invariant is broken: a bug
-};
 
 /// The program's surroundings.
 struct Surroundings {
@@ -30,6 +22,8 @@ struct Surroundings {
     bool err_is_terminal = false;
     /// Set by a signal; may be null.
     const std::atomic<bool>* interrupted = nullptr;
+    /// This program's file, to run it again; empty: unknown.
+    std::filesystem::path program = {};
 };
 
 /// Runs the program with the arguments after its name; returns its exit code.
@@ -48,6 +42,10 @@ struct RunArguments {
     bool interactive = false;
     std::filesystem::path record;
     std::filesystem::path replay;
+    std::filesystem::path golden;
+    bool update_golden = false;
+    std::filesystem::path junit;
+    std::uint64_t state_at = 0;  ///< number of an event; 0 = none
 };
 int run_command(const RunArguments& arguments, const Surroundings& surroundings);
 
@@ -56,6 +54,16 @@ struct ReportArguments {
     std::filesystem::path output;
 };
 int report_command(const ReportArguments& arguments, const Surroundings& surroundings);
+
+struct DiffArguments {
+    std::filesystem::path a, b;
+    std::string json;
+    bool anyway = false;
+    bool all_statistics = false;
+    bool no_rerun = false;
+    std::filesystem::path program_a, program_b;  ///< empty: this program
+};
+int diff_command(const DiffArguments& arguments, const Surroundings& surroundings);
 
 struct TraceArguments {
     std::filesystem::path file;

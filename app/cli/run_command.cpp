@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <memory>
 #include <ostream>
 #include <thread>
@@ -11,14 +10,19 @@
 #include "analysis/report.h"
 #include "analysis/tally.h"
 #include "app/cli/console_output.h"
+#include "app/cli/golden_check.h"
+#include "app/cli/junit.h"
 #include "app/cli/keyboard.h"
 #include "app/cli/program.h"
+#include "app/cli/state_probe.h"
 #include "app/console_input.h"
 #include "app/expect.h"
+#include "app/inputs.h"
 #include "app/scenario/quantity.h"
 #include "app/scenario/reader.h"
 #include "app/statistic_demand.h"
 #include "app/version.h"
+#include "app/whole_file.h"
 #include "sim/trace_writer.h"
 
 namespace hvsim::app {
@@ -41,27 +45,123 @@ class Run {
 
     int run() {
         const sim::TraceNames names = surroundings_.machine.names(scenario_);
+        collect_inputs();
+        if (!arguments_.golden.empty()) golden_ = std::make_unique<GoldenCheck>(arguments_);
+        if (refuse_golden()) return kExitConfig;
         open_trace(names);
         analysis::Tally tally(names, trace_.get());
         connect_input();
+        if (arguments_.state_at != 0) return run_to_state(tally);
         RunOptions options = options_for(tally);
-        start_ns_ = surroundings_.wall_clock_ns();
-        const RunOutcome outcome = surroundings_.machine.run(scenario_, options);
-        const std::uint64_t wall_ns = surroundings_.wall_clock_ns() - start_ns_;
-        clear_progress();
-        output_.finish();
-        keyboard_.reset();
-        const Verdict verdict = judge(scenario_, outcome, watch_, reason_);
-        report(outcome, verdict, tally, wall_ns);
+        const RunOutcome outcome = run_machine_with(options);
+        Verdict verdict = judge(scenario_, outcome, watch_, reason_);
+        analysis::RunResult result = result_of(outcome, verdict, tally);
+        check_golden(verdict, result);
+        report(result);
         if (trace_) trace_->finish();
+        write_junit(result, verdict);
         refuse_unknown(verdict, outcome);
         if (!verdict.met) print_failure(verdict);
-        if (reason_ == StopReason::wall_limit || reason_ == StopReason::interrupted)
-            return kExitStopped;
+        renew_golden(verdict, result);
+        if (was_stopped()) return kExitStopped;
         return verdict.met ? kExitMet : kExitUnmet;
     }
 
   private:
+    bool was_stopped() const {
+        return reason_ == StopReason::wall_limit || reason_ == StopReason::interrupted;
+    }
+
+    /// What traces, reports and goldens say of the run's inputs; before the run, which may write to
+    /// disk images.
+    void collect_inputs() {
+        if (arguments_.trace.empty() && arguments_.json.empty() && arguments_.golden.empty())
+            return;
+        const auto processor = surroundings_.machine.processor;
+        inputs_ = run_inputs(scenario_, {arguments_.set, arguments_.profiles, arguments_.replay,
+                                         processor != nullptr ? processor(scenario_) : ""});
+    }
+
+    /// Whether the golden is one of other inputs, or of another version.
+    bool refuse_golden() const {
+        if (!golden_) return false;
+        const std::vector<std::string> obstacles = golden_->obstacles(*inputs_);
+        if (obstacles.empty()) return false;
+        const std::string problem =
+            fmt::format("the run cannot be compared with {}", arguments_.golden.string());
+        surroundings_.err << "hvsim: " << problem << ":\n";
+        for (const std::string& obstacle : obstacles) surroundings_.err << "  " << obstacle << '\n';
+        surroundings_.err << "  hint: --update-golden makes a golden of what is there now\n";
+        if (!arguments_.junit.empty()) {
+            analysis::RunResult result;
+            result.scenario = arguments_.scenario.string();
+            result.program_version = kVersion;
+            write_whole_file(
+                arguments_.junit,
+                junit_report(result, {}, fmt::format("{}: {}", problem, fmt::join(obstacles, "; ")),
+                             {}));
+        }
+        return true;
+    }
+
+    void check_golden(Verdict& verdict, analysis::RunResult& result) {
+        if (!golden_ || was_stopped()) return;
+        Expectation expected = golden_->check(result);
+        if (arguments_.update_golden) return;
+        verdict.met = verdict.met && expected.failures.empty();
+        verdict.unmet.insert(verdict.unmet.end(), expected.failures.begin(),
+                             expected.failures.end());
+        verdict.expectations.push_back(std::move(expected));
+        result.met = verdict.met;
+        result.unmet = verdict.unmet;
+    }
+
+    void renew_golden(const Verdict& verdict, const analysis::RunResult& result) const {
+        if (!arguments_.update_golden) return;
+        if (verdict.met && !was_stopped())
+            surroundings_.err << golden_->renew(result) << '\n';
+        else
+            surroundings_.err << fmt::format(
+                "hvsim: {} stays as it is: the run did not meet its expectations\n",
+                arguments_.golden.string());
+    }
+
+    RunOutcome run_machine_with(RunOptions& options) {
+        start_ns_ = surroundings_.wall_clock_ns();
+        RunOutcome outcome = surroundings_.machine.run(scenario_, options);
+        wall_ns_ = surroundings_.wall_clock_ns() - start_ns_;
+        clear_progress();
+        output_.finish();
+        keyboard_.reset();
+        return outcome;
+    }
+
+    /// --state-at: as far as an event, then what the processors hold.
+    int run_to_state(analysis::Tally& tally) {
+        StateProbe probe(arguments_.state_at, tally, [this] { stop(StopReason::watch); });
+        RunOptions options = options_for(tally);
+        options.sink = &probe;
+        probe.set_look(&options.processors);
+        run_machine_with(options);
+        if (trace_) trace_->finish();
+        if (!probe.reached())
+            throw sim::ConfigError(
+                fmt::format("the run ended after {} events", probe.events()),
+                fmt::format("--state-at {}: name one of them", arguments_.state_at));
+        surroundings_.out << probe.json() << std::flush;
+        return kExitMet;
+    }
+
+    void write_junit(const analysis::RunResult& result, const Verdict& verdict) const {
+        if (arguments_.junit.empty()) return;
+        std::vector<ConsoleTail> consoles;
+        for (std::size_t console = 0; console < consoles_; ++console)
+            consoles.push_back({scenario_.console_name(console), watch_.last_lines(console)});
+        const std::string error = was_stopped() ? "the run was stopped" : "";
+        write_whole_file(arguments_.junit,
+                         junit_report(result, verdict.expectations, error, consoles));
+    }
+
     void open_trace(const sim::TraceNames& names) {
         if (arguments_.trace.empty()) return;
         sim::TraceInfo info;
@@ -69,6 +169,7 @@ class Run {
         info.program_version = kVersion;
         info.start_date = scenario_.host.date;
         info.names = names;
+        info.inputs = *inputs_;
         trace_ = std::make_unique<sim::TraceWriter>(arguments_.trace, std::move(info));
     }
 
@@ -159,7 +260,7 @@ class Run {
     }
 
     analysis::RunResult result_of(const RunOutcome& outcome, const Verdict& verdict,
-                                  const analysis::Tally& tally, std::uint64_t wall_ns) const {
+                                  const analysis::Tally& tally) const {
         analysis::RunResult result;
         result.scenario = arguments_.scenario.string();
         result.scenario_text = scenario_.text;
@@ -172,7 +273,7 @@ class Run {
         result.met = verdict.met;
         result.unmet = verdict.unmet;
         result.virtual_time = outcome.virtual_time;
-        result.wall_ns = wall_ns;
+        result.wall_ns = wall_ns_;
         result.code_bytes = outcome.code_bytes;
         result.instructions = outcome.instructions;
         result.quantum = scenario_.host.quantum;
@@ -180,6 +281,8 @@ class Run {
         tally.add_to(result);
         result.statistics = outcome.statistics;
         result.digest = outcome.digest;
+        result.inputs = inputs_;
+        result.intervals = outcome.intervals;
         return result;
     }
 
@@ -199,9 +302,7 @@ class Run {
         return text;
     }
 
-    void report(const RunOutcome& outcome, const Verdict& verdict, const analysis::Tally& tally,
-                std::uint64_t wall_ns) const {
-        const analysis::RunResult result = result_of(outcome, verdict, tally, wall_ns);
+    void report(const analysis::RunResult& result) const {
         if (!arguments_.json.empty()) write_json(analysis::json_report(result));
         if (trace_) trace_->set_result(analysis::json_report(result));
         if (!arguments_.no_report && arguments_.json != "-")
@@ -209,13 +310,10 @@ class Run {
     }
 
     void write_json(const std::string& text) const {
-        if (arguments_.json == "-") {
+        if (arguments_.json == "-")
             surroundings_.out << text << std::flush;
-            return;
-        }
-        std::ofstream file(arguments_.json, std::ios::binary | std::ios::trunc);
-        file << text << std::flush;
-        if (!file) throw sim::ConfigError(fmt::format("cannot write {}", arguments_.json));
+        else
+            write_whole_file(arguments_.json, text);
     }
 
     /// A name that no model lists is the scenario's mistake, unless the run missed other
@@ -246,6 +344,7 @@ class Run {
             err << fmt::format("the console of {} ends with:\n", scenario_.console_name(console));
             for (const std::string& line : lines) err << "  | " << line << '\n';
         }
+        if (golden_) err << golden_->explanation();
         err.flush();
     }
 
@@ -262,9 +361,11 @@ class Run {
     std::unique_ptr<ReplayedInput> replayed_;
     std::unique_ptr<PolledInput> polled_;
     std::unique_ptr<sim::TraceWriter> trace_;
+    std::optional<sim::RunInputs> inputs_;
+    std::unique_ptr<GoldenCheck> golden_;
     std::atomic<bool> stop_{false};
     StopReason reason_ = StopReason::none;
-    std::uint64_t start_ns_ = 0;
+    std::uint64_t start_ns_ = 0, wall_ns_ = 0;
     std::uint64_t next_progress_ns_ = kProgressPeriodNs;
     bool progress_shown_ = false;
 };

@@ -6,6 +6,7 @@
 
 #include "app/machine/boot_files.h"
 #include "app/machine/final_state.h"
+#include "app/machine/processor_state.h"
 #include "cpu/svm/operation.h"
 #include "cpu/vmx/operation.h"
 #include "devices/firmware/acpi_tables.h"
@@ -140,6 +141,13 @@ std::uint64_t BareMachine::code_bytes() const {
     std::uint64_t bytes = 0;
     for (const auto& core : cores_) bytes += core->code_bytes();
     return bytes;
+}
+
+std::vector<analysis::ProcessorState> BareMachine::processors() const {
+    std::vector<analysis::ProcessorState> states;
+    for (std::size_t i = 0; i < cores_.size(); ++i)
+        states.push_back(state_of(*cores_[i], fmt::format("processor {}", i)));
+    return states;
 }
 
 void BareMachine::collect(RunOutcome& outcome) const {

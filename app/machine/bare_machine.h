@@ -18,6 +18,7 @@ class BareMachine {
     std::uint64_t code_bytes() const;
     /// All processors wait for something that will not come, or are shut down.
     MachineOutcome idle_outcome() const;
+    std::vector<analysis::ProcessorState> processors() const;
     /// Final registers and memory go into the digest.
     void finish();
 

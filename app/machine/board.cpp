@@ -17,15 +17,6 @@ constexpr std::uint64_t kLargestRam = std::uint64_t{1} << 40;
 /// CPUID.01H:ECX, x2APIC.
 constexpr std::uint32_t kX2apic = 1u << 21;
 
-cpu::Model model_of(const Scenario& scenario) {
-    const cpu::Model* found =
-        cpu::find_model(scenario.host.vendor == Vendor::intel ? "intel-cascadelake" : "amd-rome");
-    SIM_ASSERT(found != nullptr);
-    cpu::Model model = *found;
-    if (scenario.host.disabled(Feature::x2apic)) model.features_1_ecx &= ~kX2apic;
-    return model;
-}
-
 std::uint64_t checked_ram(const Scenario& scenario) {
     if (scenario.host.ram > kLargestRam)
         throw sim::ConfigError(
@@ -49,6 +40,15 @@ apic::LocalApicConfig apic_config(const Scenario& scenario, const cpu::Model& mo
 }
 
 }  // namespace
+
+cpu::Model model_of(const Scenario& scenario) {
+    const cpu::Model* found =
+        cpu::find_model(scenario.host.vendor == Vendor::intel ? "intel-cascadelake" : "amd-rome");
+    SIM_ASSERT(found != nullptr);
+    cpu::Model model = *found;
+    if (scenario.host.disabled(Feature::x2apic)) model.features_1_ecx &= ~kX2apic;
+    return model;
+}
 
 Board::Board(const Scenario& s, RunOptions& o)
     : scenario(s),

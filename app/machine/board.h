@@ -102,6 +102,9 @@ class Board final : private devices::PowerControl {
     void reset(sim::Time now) override;
 };
 
+/// The processor model as the scenario has it.
+cpu::Model model_of(const Scenario& scenario);
+
 /// The whole of a file; throws ConfigError at the place of `key` in the scenario.
 std::vector<std::uint8_t> read_file(const Scenario& scenario, const std::string& key,
                                     const std::filesystem::path& path);

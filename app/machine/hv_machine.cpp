@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "app/machine/final_state.h"
+#include "app/machine/processor_state.h"
 #include "hypervisor-model/partition.h"
 #include "sim/error.h"
 
@@ -225,6 +226,15 @@ void HvMachine::finish() {
         if (vm->partition() != hv::kInvalidPartition)
             add_memory(digest, board_.ram, vm->worker().memory_base(),
                        vm->worker().description().ram);
+}
+
+std::vector<analysis::ProcessorState> HvMachine::processors() const {
+    std::vector<analysis::ProcessorState> states;
+    for (cpu::Core* core : guest_cores_)
+        states.push_back(state_of(
+            *core,
+            fmt::format("partition {} vp {}", core->subject().partition, core->subject().vp)));
+    return states;
 }
 
 void HvMachine::collect(RunOutcome& outcome) const {

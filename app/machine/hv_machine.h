@@ -27,6 +27,7 @@ class HvMachine final : public hv::CoreFactory {
     ~HvMachine() override;
 
     void collect(RunOutcome& outcome) const;
+    std::vector<analysis::ProcessorState> processors() const;
     void finish();
     std::uint64_t code_bytes() const;
     /// Every virtual machine has ended.

@@ -61,28 +61,37 @@ RunOutcome run_board(Board& board, const Machine& machine) {
     return outcome;
 }
 
+/// The digests: first of the events, then with what the machine's end adds.
+template <typename Machine>
+void finish(Board& board, Machine& machine, RunOutcome& outcome) {
+    outcome.intervals = board.recorder.interval_digests();
+    machine.finish();
+    outcome.digest = board.recorder.digest().hex();
+    board.options.processors = nullptr;
+}
+
 RunOutcome run_bare(const Scenario& scenario, RunOptions& options) {
     Board board(scenario, options);
     BareMachine machine(board);
+    options.processors = [&machine] { return machine.processors(); };
     machine.boot();
     RunOutcome outcome = run_board(board, machine);
     if (outcome.cause == StopCause::ended && board.outcome.end == MachineEnd::running)
         board.outcome = machine.idle_outcome();
     outcome.machines.push_back(board.outcome);
     machine.collect(outcome);
-    machine.finish();
-    outcome.digest = board.recorder.digest().hex();
+    finish(board, machine, outcome);
     return outcome;
 }
 
 RunOutcome run_hypervisor(const Scenario& scenario, RunOptions& options) {
     Board board(scenario, options);
     HvMachine machine(board);
+    options.processors = [&machine] { return machine.processors(); };
     RunOutcome outcome = run_board(board, machine);
     if (outcome.cause == StopCause::ended && !machine.all_ended()) machine.note_hang();
     machine.collect(outcome);
-    machine.finish();
-    outcome.digest = board.recorder.digest().hex();
+    finish(board, machine, outcome);
     return outcome;
 }
 

@@ -177,7 +177,8 @@ constexpr std::array<Key, 6> kBootKeys{{
      "\"FILE WORDS\".",
      store_boot<Boot, &BootConfig::modules>},
     {"command_line", string, "",
-     "Kernel command line; multiboot puts the kernel's path before it. Default: console=ttyS0 for "
+     "Kernel command line; multiboot puts the kernel's file name before it. Default: console=ttyS0 "
+     "for "
      "linux and pvh, otherwise empty.",
      store_boot<Boot, &BootConfig::command_line>},
     {"console", string, "stdout", "Where the serial console goes: stdout, none or file:PATH.",

@@ -103,7 +103,9 @@ std::vector<std::uint8_t> memory_map(const MemoryPlan& plan) {
     return bytes;
 }
 
-std::string with_text(const std::string& name, const std::string& text) {
+/// The file's name without its folders, which are the host's: the guest must not see them.
+std::string with_text(const std::string& path, const std::string& text) {
+    const std::string name = path.substr(path.rfind('/') + 1);
     return text.empty() ? name : name + ' ' + text;
 }
 

@@ -44,6 +44,8 @@ TraceInfo test_info() {
     info.start_date = -5;
     info.names.add(EventKind::kVmExit, 0, 10, "CPUID");
     info.names.add(EventKind::kVmExit, 0, ~std::uint64_t{0}, "last");
+    info.inputs.settings = {"host.vendor=\"amd\"", ""};
+    info.inputs.files = {{"vm[0].kernel", "a folder/kernel", std::string(64, 'f')}};
     return info;
 }
 
@@ -120,6 +122,7 @@ TEST_CASE("a trace gives back every event, its header and its end") {
     CHECK(reader.info().scenario == "scenarios/linux-disk.toml");
     CHECK(reader.info().start_date == -5);
     CHECK(reader.info().names == test_info().names);
+    CHECK(reader.info().inputs == test_info().inputs);
     REQUIRE(reader.info().events.size() == kEventTable.size());
     CHECK(reader.info().events[1].name == "vm_exit");
     CHECK(reader.info().events[1].arguments[3] == "guest_physical");
