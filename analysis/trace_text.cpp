@@ -10,14 +10,6 @@
 namespace hvsim::analysis {
 namespace {
 
-/// Arguments that people count in tens.
-bool is_decimal(std::string_view name) {
-    constexpr std::array<std::string_view, 13> names{
-        "bytes", "size",  "blocks",   "payload_size", "reps_done",  "lba", "relid",
-        "sint",  "timer", "to_guest", "is_write",     "command_id", "flag"};
-    return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 std::string unit_text(const char* prefix, std::uint16_t unit) {
     return unit == sim::kNoUnit ? "-" : fmt::format("{}{}", prefix, unit);
 }
@@ -31,6 +23,18 @@ std::string distance_text(sim::Time from, sim::Time to) {
 }
 
 }  // namespace
+
+bool is_decimal_argument(std::string_view name) {
+    constexpr std::array<std::string_view, 21> names{
+        "bytes",        "size",         "blocks",
+        "payload_size", "reps_done",    "lba",
+        "relid",        "sint",         "timer",
+        "to_guest",     "is_write",     "command_id",
+        "flag",         "instructions", "code_bytes",
+        "walks",        "walk_steps",   "translations",
+        "iotlb_hits",   "context_hits", "memory_references"};
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 bool TraceFilter::wants(const sim::Event& event) const {
     if (event.time < from || event.time > to) return false;
@@ -66,7 +70,7 @@ std::string TraceText::argument(const sim::Event& event, unsigned index) const {
     }
     if (name == "byte" && value >= 0x20 && value < 0x7f)
         return fmt::format(" {}='{}'", name, static_cast<char>(value));
-    if (is_decimal(name)) return fmt::format(" {}={}", name, value);
+    if (is_decimal_argument(name)) return fmt::format(" {}={}", name, value);
     return fmt::format(" {}={:#x}", name, value);
 }
 

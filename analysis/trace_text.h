@@ -9,6 +9,10 @@
 
 namespace hvsim::analysis {
 
+/// Whether people count an argument of that name in tens; other numbers are better read in
+/// hexadecimal.
+bool is_decimal_argument(std::string_view name);
+
 /// Which events are wanted; what is not set lets everything through.
 struct TraceFilter {
     sim::Time from = 0;

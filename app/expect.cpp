@@ -203,6 +203,8 @@ class Judge {
             verdict_.end = "interrupted";
         else if (reason_ == StopReason::wall_limit)
             verdict_.end = "wall_limit";
+        else if (reason_ == StopReason::trace_full)
+            verdict_.end = "trace_full";
         else if (panic_is_fault())
             verdict_.end = "panic";
         else if (outcome_.cause == StopCause::deadline)
@@ -230,6 +232,9 @@ class Judge {
             return add("the run was interrupted " + at(outcome_.virtual_time));
         if (reason_ == StopReason::wall_limit)
             return add("the limit of wall time stopped the run " + at(outcome_.virtual_time));
+        if (reason_ == StopReason::trace_full)
+            return add("the run stopped where its trace could not be written " +
+                       at(outcome_.virtual_time));
         const MachineEnd expected = wanted(scenario_.expect.end);
         for (std::size_t i = 0; i < outcome_.machines.size(); ++i) {
             const MachineOutcome& machine = outcome_.machines[i];

@@ -66,7 +66,7 @@ class ConsoleWatch {
 };
 
 /// Why the command line stopped a run, if it did.
-enum class StopReason : std::uint8_t { none, watch, wall_limit, interrupted };
+enum class StopReason : std::uint8_t { none, watch, wall_limit, interrupted, trace_full };
 
 /// One thing that was expected.
 struct Expectation {

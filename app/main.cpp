@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
     std::signal(SIGINT, on_interrupt);
     std::signal(SIGTERM, on_interrupt);
     std::signal(SIGALRM, on_alarm);
+    std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is like a full disk
     std::ios::sync_with_stdio(false);
     std::error_code unknown;
     const Surroundings surroundings{std::cout,

@@ -19,6 +19,12 @@ hvsim_pkg_target(xxhash::xxhash libxxhash)
 hvsim_pkg_target(capstone::capstone capstone)
 hvsim_pkg_target(mpfr::mpfr mpfr)
 hvsim_pkg_target(nettle::nettle nettle)
+hvsim_pkg_target(sqlite::sqlite sqlite3)
+
+# protozero is headers alone, without a file for CMake or pkg-config.
+find_path(PROTOZERO_INCLUDE protozero/pbf_builder.hpp REQUIRED)
+add_library(protozero::protozero INTERFACE IMPORTED)
+target_include_directories(protozero::protozero SYSTEM INTERFACE ${PROTOZERO_INCLUDE})
 
 # SystemC. Its library was built for one C++ standard and exports a symbol that names it; a program
 # of another standard links only when SC_CPLUSPLUS is set to that one. The value is probed by

@@ -13,7 +13,8 @@ inline constexpr std::uint16_t kNoUnit = 0xffff;  ///< "no processor/partition" 
 
 // kind, name, level, four argument names ("" = unused). Levels: event = kept by default and part of
 // the digest; walk = kept with --trace-level=walk only and never part of the digest, because their
-// number depends on the engine's caches.
+// number depends on the engine's caches; sample = counters of a moment, kept by default, never part
+// of the digest for the same reason.
 #define HVSIM_EVENTS(X)                                                                          \
     X(VmEntry, "vm_entry", event, "interruption_info", "error_code", "rip", "")                  \
     X(VmExit, "vm_exit", event, "reason", "qualification", "rip", "guest_physical")              \
@@ -49,7 +50,13 @@ inline constexpr std::uint16_t kNoUnit = 0xffff;  ///< "no processor/partition" 
     X(PowerState, "power_state", event, "state", "vm", "", "")                                   \
     X(GuestCrash, "guest_crash", event, "p0", "p1", "p2", "p3")                                  \
     X(TlbFill, "tlb_fill", walk, "linear", "guest_physical", "system_physical", "access")        \
-    X(IotlbMiss, "iotlb_miss", walk, "source_id", "address", "", "")
+    X(IotlbMiss, "iotlb_miss", walk, "source_id", "address", "", "")                             \
+    X(DiskIssue, "disk_issue", event, "transaction", "command_id", "", "")                       \
+    X(DiskTransfer, "disk_transfer", event, "command_id", "bytes", "duration_ps", "")            \
+    X(ProcessorSample, "processor_sample", sample, "instructions", "code_bytes", "walks",        \
+      "walk_steps")                                                                              \
+    X(IommuSample, "iommu_sample", sample, "translations", "iotlb_hits", "context_hits",         \
+      "memory_references")
 
 enum class EventKind : std::uint8_t {
 #define HVSIM_EVENT_ENUM(kind, ...) k##kind,
@@ -58,7 +65,7 @@ enum class EventKind : std::uint8_t {
         kCount
 };
 
-enum class EventLevel : std::uint8_t { event, walk };
+enum class EventLevel : std::uint8_t { event, walk, sample };
 
 /// One row of the event table.
 struct EventDescription {

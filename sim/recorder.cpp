@@ -90,7 +90,8 @@ void Recorder::record(EventKind kind, Time time, Subject subject, std::uint64_t 
         intervals_.before(time, digest_);
         digest_.add(event);
     }
-    if (sink_ != nullptr && level <= level_) sink_->on_event(event);
+    if (sink_ == nullptr) return;
+    if (level != EventLevel::walk || level_ == EventLevel::walk) sink_->on_event(event);
 }
 
 std::vector<Event> Recorder::last_events() const {

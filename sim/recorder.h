@@ -67,12 +67,13 @@ class IntervalDigests {
 
 class Recorder {
   public:
-    /// Also sends events to `sink` (not owned; nullptr = none); `level` = highest level it wants.
+    /// Also sends events to `sink` (not owned; nullptr = none); `level`: walk = it wants those too.
     void set_sink(EventSink* sink, EventLevel level) noexcept {
         sink_ = sink;
         level_ = level;
     }
     bool wants_walks() const noexcept { return sink_ != nullptr && level_ == EventLevel::walk; }
+    bool wants_samples() const noexcept { return sink_ != nullptr; }
 
     void record(EventKind kind, Time time, Subject subject, std::uint64_t a = 0,
                 std::uint64_t b = 0, std::uint64_t c = 0, std::uint64_t d = 0);

@@ -190,7 +190,10 @@ std::optional<TraceInfo> decode_header_body(std::span<const std::uint8_t> body) 
     for (std::uint64_t i = 0; i < kinds && in.ok(); ++i) {
         TraceEventDescription& row = info.events.emplace_back();
         row.name = in.string();
-        row.level = in.u8() == 0 ? EventLevel::event : EventLevel::walk;
+        const std::uint8_t level = in.u8();
+        row.level = level == 0   ? EventLevel::event
+                    : level == 1 ? EventLevel::walk
+                                 : EventLevel::sample;
         for (std::string& argument : row.arguments) argument = in.string();
     }
     const std::uint64_t tables = in.varint();

@@ -53,6 +53,7 @@ TraceWriter::~TraceWriter() {
 }
 
 void TraceWriter::on_event(const Event& event) {
+    if (error_ != 0) return;
     if (pending_size_ + kTraceEventMax > pending_.size()) pending_.resize(pending_.size() * 2);
     std::uint8_t* const begin = pending_.data() + pending_size_;
     pending_size_ += static_cast<std::size_t>(encode_event(context_, event, begin) - begin);

@@ -13,7 +13,7 @@
 namespace hvsim::sim {
 
 /// Events are kept until a block is full, then compressed and written. A full disk never disturbs
-/// the run: the first failure is remembered and finish() reports it.
+/// the run: from the first failure on nothing is written any more, and finish() reports it.
 class TraceWriter : public EventSink {
   public:
     /// Creates the file and writes its header (`info.events` is replaced by this program's event
@@ -31,6 +31,8 @@ class TraceWriter : public EventSink {
     /// not be written since the start.
     void finish();
 
+    /// Why something could not be written (errno); 0: everything was.
+    int error() const noexcept { return error_; }
     std::uint64_t events() const noexcept { return events_; }
     std::uint64_t bytes() const noexcept { return offset_; }
 

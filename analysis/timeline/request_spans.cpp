@@ -32,8 +32,12 @@ void Timeline::Requests::on_event(const sim::Event& event) {
             return on_scsi_complete(event);
         case EventKind::kInterruptAccepted:
             return on_accepted(event);
+        case EventKind::kDiskIssue:
+            return on_disk_issue(event);
         case EventKind::kDiskRequest:
             return on_disk_request(event);
+        case EventKind::kDiskTransfer:
+            return on_disk_transfer(event);
         case EventKind::kDiskComplete:
             return on_disk_complete(event);
         case EventKind::kInterrupt:
@@ -95,6 +99,7 @@ void Timeline::Requests::take_packet(const sim::Event& event) {
     channel.signal = {};
     channel.noticed = sim::kNever;
     request.taken = event.time;
+    listener_.on_depth({request.partition, request.relid, event.time, channel.open.size()});
 }
 
 void Timeline::Requests::answer_packet(const sim::Event& event) {
@@ -109,6 +114,8 @@ void Timeline::Requests::answer_packet(const sim::Event& event) {
     request->answer_bytes = argument<EventKind::kVmbusPacket, "bytes">(event);
     channel.waiting.push_back(*request);
     channel.open.erase(request);
+    listener_.on_depth({event.subject.partition, argument<EventKind::kVmbusPacket, "relid">(event),
+                        event.time, channel.open.size()});
 }
 
 /// The oldest open request of a transaction, in any channel of the partition, for which `wanted`.
@@ -171,42 +178,92 @@ void Timeline::Requests::give_answered(Channel& channel, bool all) {
     std::erase_if(channel.waiting, over);
 }
 
+void Timeline::Requests::on_disk_issue(const sim::Event& event) {
+    const auto transaction = argument<EventKind::kDiskIssue, "transaction">(event);
+    const ChannelRequest* request =
+        find(event.subject.partition, transaction,
+             [](const ChannelRequest& r) { return r.scsi && r.provider_end == sim::kNever; });
+    if (request == nullptr) return;
+    if (issued_.size() == kMostCommands) issued_.erase(issued_.begin());
+    Command& command = issued_[argument<EventKind::kDiskIssue, "command_id">(event)];
+    command = {};
+    command.span.issued = event.time;
+    command.span.request = request->number;
+    command.span.signal = request->signal;
+    command.partition = request->partition;
+    command.relid = request->relid;
+}
+
+/// Null: it was not seen, or is over.
+ChannelRequest* Timeline::Requests::request_of(const Command& command) {
+    if (command.span.request == 0) return nullptr;
+    std::deque<ChannelRequest>& open = guests_[command.partition].channels[command.relid].open;
+    const auto request = std::find_if(open.begin(), open.end(), [&](const ChannelRequest& r) {
+        return r.number == command.span.request;
+    });
+    return request == open.end() ? nullptr : &*request;
+}
+
 void Timeline::Requests::on_disk_request(const sim::Event& event) {
     if (commands_.size() == kMostCommands) {
-        listener_.on_command(commands_.begin()->second);
+        listener_.on_command(commands_.begin()->second.span);
         commands_.erase(commands_.begin());
     }
-    DiskCommand command;
-    command.command_id = argument<EventKind::kDiskRequest, "command_id">(event);
-    command.opcode = argument<EventKind::kDiskRequest, "opcode">(event);
-    command.lba = argument<EventKind::kDiskRequest, "lba">(event);
-    command.blocks = argument<EventKind::kDiskRequest, "blocks">(event);
-    command.number = ++disk_commands_;
-    command.taken = event.time;
-    const auto [place, is_new] = commands_.try_emplace(command.command_id, command);
+    const auto id = argument<EventKind::kDiskRequest, "command_id">(event);
+    Command command;
+    if (const auto issued = issued_.find(id); issued != issued_.end()) {
+        command = issued->second;
+        issued_.erase(issued);
+    }
+    command.span.command_id = id;
+    command.span.opcode = argument<EventKind::kDiskRequest, "opcode">(event);
+    command.span.lba = argument<EventKind::kDiskRequest, "lba">(event);
+    command.span.blocks = argument<EventKind::kDiskRequest, "blocks">(event);
+    command.span.number = ++disk_commands_;
+    command.span.taken = event.time;
+    if (ChannelRequest* request = request_of(command); request != nullptr) {
+        if (request->commands++ == 0) request->disk_taken = event.time;
+    }
+    const auto [place, is_new] = commands_.try_emplace(id, command);
+    listener_.on_depth({sim::kNoUnit, 0, event.time, commands_.size()});
     if (is_new) return;
-    listener_.on_command(place->second);  // the controller was reset in between
+    listener_.on_command(place->second.span);  // the controller was reset in between
     place->second = command;
+}
+
+void Timeline::Requests::on_disk_transfer(const sim::Event& event) {
+    const auto found = commands_.find(argument<EventKind::kDiskTransfer, "command_id">(event));
+    if (found == commands_.end()) return;
+    found->second.span.transfer = event.time;
+    found->second.span.bytes = argument<EventKind::kDiskTransfer, "bytes">(event);
 }
 
 void Timeline::Requests::on_disk_complete(const sim::Event& event) {
     const auto found = commands_.find(argument<EventKind::kDiskComplete, "command_id">(event));
     if (found == commands_.end()) return;
-    DiskCommand command = found->second;
+    Command command = found->second;
     commands_.erase(found);
-    command.status = argument<EventKind::kDiskComplete, "status">(event);
-    command.completed = event.time;
+    listener_.on_depth({sim::kNoUnit, 0, event.time, commands_.size()});
+    command.span.status = argument<EventKind::kDiskComplete, "status">(event);
+    command.span.completed = event.time;
+    if (ChannelRequest* request = request_of(command); request != nullptr) {
+        request->disk_transfer = command.span.transfer;
+        request->disk_completed = event.time;
+        request->disk_interrupt = sim::kNever;
+    }
     if (completed_.size() == kMostOpen) {
-        listener_.on_command(completed_.front());
+        listener_.on_command(completed_.front().span);
         completed_.erase(completed_.begin());
     }
     completed_.push_back(command);
 }
 
 void Timeline::Requests::interrupt_arrived(const sim::Event& event) {
-    for (DiskCommand& command : completed_) {
-        command.interrupt = event.time;
-        listener_.on_command(command);
+    for (Command& command : completed_) {
+        command.span.interrupt = event.time;
+        if (ChannelRequest* request = request_of(command); request != nullptr)
+            request->disk_interrupt = event.time;
+        listener_.on_command(command.span);
     }
     completed_.clear();
 }
@@ -218,9 +275,10 @@ void Timeline::Requests::finish() {
             for (const ChannelRequest& request : channel.open) listener_.on_request(request);
         }
     }
-    for (const DiskCommand& command : completed_) listener_.on_command(command);
-    for (const auto& [id, command] : commands_) listener_.on_command(command);
+    for (const Command& command : completed_) listener_.on_command(command.span);
+    for (const auto& [id, command] : commands_) listener_.on_command(command.span);
     guests_.clear();
+    issued_.clear();
     completed_.clear();
     commands_.clear();
 }

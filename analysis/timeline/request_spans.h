@@ -38,6 +38,12 @@ class Timeline::Requests {
         sim::Time noticed = sim::kNever;
         std::uint16_t interrupted_vp = sim::kNoUnit;  // of the guest, by the last signal
     };
+    /// A command under way; the request that it is for is on this channel, if it is still open.
+    struct Command {
+        DiskCommand span;
+        std::uint16_t partition = sim::kNoUnit;
+        std::uint64_t relid = 0;
+    };
     struct Guest {
         std::map<std::uint64_t, Channel> channels;  // by relid
         Signal to_host;                             // the last one
@@ -52,8 +58,11 @@ class Timeline::Requests {
     void on_scsi_request(const sim::Event& event);
     void on_scsi_complete(const sim::Event& event);
     void on_accepted(const sim::Event& event);
-    void on_disk_complete(const sim::Event& event);
+    void on_disk_issue(const sim::Event& event);
     void on_disk_request(const sim::Event& event);
+    void on_disk_transfer(const sim::Event& event);
+    void on_disk_complete(const sim::Event& event);
+    ChannelRequest* request_of(const Command& command);
     template <typename Wanted>
     ChannelRequest* find(std::uint16_t partition, std::uint64_t transaction, Wanted wanted);
     void give_answered(Channel& channel, bool all);
@@ -61,10 +70,11 @@ class Timeline::Requests {
 
     TimelineListener& listener_;
     Processors& processors_;
-    std::map<std::uint16_t, Guest> guests_;          // by partition
-    std::map<std::uint64_t, DiskCommand> commands_;  // taken, by identifier
-    std::vector<DiskCommand> completed_;             // their message is to come
-    sim::Subject event_receiver_;                    // of the last synic_event
+    std::map<std::uint16_t, Guest> guests_;      // by partition
+    std::map<std::uint64_t, Command> issued_;    // not yet taken, by identifier
+    std::map<std::uint64_t, Command> commands_;  // taken, by identifier
+    std::vector<Command> completed_;             // their message is to come
+    sim::Subject event_receiver_;                // of the last synic_event
     std::uint64_t requests_ = 0, disk_commands_ = 0, signals_ = 0;
 };
 

@@ -47,8 +47,13 @@ struct ExitSpan {
 /// One command of a disk controller, as it went.
 struct DiskCommand {
     std::uint64_t command_id = 0, opcode = 0, lba = 0, blocks = 0, status = 0;
-    std::uint64_t number = 0;  ///< counts the trace's commands from 1
+    std::uint64_t number = 0;        ///< counts the trace's commands from 1
+    std::uint64_t bytes = 0;         ///< of data, moved by DMA
+    std::uint64_t request = 0;       ///< ChannelRequest::number of what it is for; 0: none seen
+    std::uint64_t signal = 0;        ///< ChannelRequest::signal of that
+    sim::Time issued = sim::kNever;  ///< the root's driver made it
     sim::Time taken = sim::kNever;
+    sim::Time transfer = sim::kNever;   ///< its DMA began
     sim::Time completed = sim::kNever;  ///< its completion entry was written
     sim::Time interrupt = sim::kNever;  ///< the controller's next message arrived
 };
@@ -68,6 +73,11 @@ struct ChannelRequest {
     std::uint64_t operation = 0, lba = 0, bytes = 0;
     std::uint64_t srb_status = 0, scsi_status = 0, transferred = 0;
     sim::Time provider_begin = sim::kNever, provider_end = sim::kNever;
+    /// Of the disk commands for it: the controller took the first; DMA, completion and interrupt
+    /// are those of the one that completed last.
+    std::uint64_t commands = 0;
+    sim::Time disk_taken = sim::kNever, disk_transfer = sim::kNever;
+    sim::Time disk_completed = sim::kNever, disk_interrupt = sim::kNever;
     sim::Time answered = sim::kNever;  ///< the answer was put into the ring
     std::uint64_t answer_bytes = 0;    ///< of the answer's packet
     std::uint64_t answer_signal = 0;   ///< ExitSpan::signal of the root's; 0: it sent none
@@ -82,6 +92,14 @@ struct ChannelRequest {
         return provider_end != sim::kNever ? provider_end : taken;
     }
     bool complete() const noexcept { return answered != sim::kNever; }
+};
+
+/// How many requests of a channel, or commands of the disk controller (no partition), are open.
+struct QueueDepth {
+    std::uint16_t partition = sim::kNoUnit;
+    std::uint64_t relid = 0;
+    sim::Time time = 0;
+    std::size_t open = 0;
 };
 
 /// A line that a guest wrote to a serial port, without its end and without escape sequences.
@@ -101,6 +119,7 @@ class TimelineListener {
     virtual void on_exit(const ExitSpan&) {}
     virtual void on_command(const DiskCommand&) {}
     virtual void on_request(const ChannelRequest&) {}
+    virtual void on_depth(const QueueDepth&) {}
     virtual void on_console_line(const ConsoleLine&) {}
 };
 

@@ -28,6 +28,7 @@ struct Arguments {
     TraceArguments trace;
     ReportArguments report;
     DiffArguments diff;
+    analysis::ExportRequest exported;
     bool version = false;
     bool exit_codes = false;
 };
@@ -51,6 +52,10 @@ CLI::App* add_run(CLI::App& program, RunArguments& run) {
         ->add_option("--trace-level", run.trace_level,
                      "event, or walk: TLB fills and IOTLB misses too")
         ->check(CLI::IsMember({"event", "walk"}));
+    command
+        ->add_option("--trace-full", run.trace_full,
+                     "When the trace can no longer be written: continue without it, or stop")
+        ->check(CLI::IsMember({"continue", "stop"}));
     command->add_option("--json", run.json, "Write the report as JSON to this file (- = output)");
     command->add_flag("--quiet", run.quiet, "Do not print consoles");
     command->add_flag("--no-report", run.no_report, "Do not print the report");
@@ -148,6 +153,21 @@ CLI::App* add_report(CLI::App& program, ReportArguments& report) {
     return command;
 }
 
+CLI::App* add_export(CLI::App& program, analysis::ExportRequest& request) {
+    CLI::App* command = program.add_subcommand("export", "Write a trace file in other formats");
+    command->add_option("run", request.trace, "Trace file, of hvsim run --trace")->required();
+    command->add_option("--perfetto", request.perfetto, "A trace for Perfetto's viewer");
+    command->add_option("--chrome-json", request.chrome_json, "The same as JSON trace events");
+    command->add_option("--csv", request.csv, "A folder with a file of values for each table");
+    command->add_option("--sqlite", request.sqlite, "The tables as a database of SQLite");
+    command->callback([&request] {
+        if (request.perfetto.empty() && request.chrome_json.empty() && request.csv.empty() &&
+            request.sqlite.empty())
+            throw CLI::RequiredError("one of --perfetto, --chrome-json, --csv or --sqlite");
+    });
+    return command;
+}
+
 int scenario_command(const ScenarioArguments& arguments, std::ostream& out) {
     if (arguments.markdown) {
         out << scenario_document();
@@ -180,6 +200,7 @@ int dispatch(const std::vector<std::string>& words, const Surroundings& surround
     const CLI::App* trace = add_trace(program, arguments.trace);
     const CLI::App* report = add_report(program, arguments.report);
     const CLI::App* diff = add_diff(program, arguments.diff);
+    const CLI::App* exported = add_export(program, arguments.exported);
     try {
         std::vector<std::string> reversed(words.rbegin(), words.rend());
         program.parse(std::move(reversed));
@@ -197,6 +218,7 @@ int dispatch(const std::vector<std::string>& words, const Surroundings& surround
     if (report->parsed()) return report_command(arguments.report, surroundings);
     if (trace->parsed()) return trace_command(arguments.trace, surroundings);
     if (diff->parsed()) return diff_command(arguments.diff, surroundings);
+    if (exported->parsed()) return export_command(arguments.exported, surroundings);
     surroundings.err << program.help();
     return kExitConfig;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/exit_codes.h"
+#include "analysis/export/export.h"
 #include "app/run.h"
 
 namespace hvsim::app {
@@ -35,6 +36,7 @@ struct RunArguments {
     std::vector<std::filesystem::path> profiles;
     std::filesystem::path trace;
     std::string trace_level = "event";
+    std::string trace_full = "continue";
     std::string json;
     bool quiet = false;
     bool no_report = false;
@@ -77,5 +79,6 @@ struct TraceArguments {
     bool summary = false;
 };
 int trace_command(const TraceArguments& arguments, const Surroundings& surroundings);
+int export_command(const analysis::ExportRequest& request, const Surroundings& surroundings);
 
 }  // namespace hvsim::app

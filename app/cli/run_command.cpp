@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
+#include <fstream>
 #include <memory>
 #include <ostream>
 #include <thread>
@@ -231,6 +233,7 @@ class Run {
             if (virtual_ns > wall_ns && !stop_.load())
                 std::this_thread::sleep_for(std::chrono::nanoseconds(virtual_ns - wall_ns));
         }
+        watch_trace(progress.virtual_time);
         print_progress(progress, wall_ns);
     }
 
@@ -238,6 +241,19 @@ class Run {
     bool shares_terminal() const {
         return surroundings_.out_is_terminal && surroundings_.err_is_terminal &&
                output_.uses_output();
+    }
+
+    /// The moment at which the trace cannot be written any more.
+    void watch_trace(sim::Time now) {
+        if (!trace_ || trace_->error() == 0 || trace_lost_) return;
+        trace_lost_ = true;
+        const bool goes_on = arguments_.trace_full != "stop";
+        clear_progress();
+        surroundings_.err << fmt::format(
+            "hvsim: the trace is incomplete from here on ({} s): {}; the run {}\n",
+            analysis::exact_seconds(now), std::strerror(trace_->error()),
+            goes_on ? "goes on" : "stops");
+        if (!goes_on) stop(StopReason::trace_full);
     }
 
     void print_progress(const Progress& progress, std::uint64_t wall_ns) {
@@ -368,6 +384,7 @@ class Run {
     std::uint64_t start_ns_ = 0, wall_ns_ = 0;
     std::uint64_t next_progress_ns_ = kProgressPeriodNs;
     bool progress_shown_ = false;
+    bool trace_lost_ = false;
 };
 
 }  // namespace

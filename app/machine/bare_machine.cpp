@@ -81,6 +81,7 @@ BareMachine::BareMachine(Board& board) : board_(board), test_devices_(board) {
         cores_.push_back(std::make_unique<cpu::Core>(*engines_, board.ram, *board.buses[i],
                                                      board.clock, scenario.timing, board.recorder,
                                                      config, board.apics[i].get()));
+        board.sampler.add(*cores_[i]);
         if (config.virtualization) {
             extensions_.push_back(make_extension(*cores_[i]));
             cores_[i]->set_virtualization(extensions_.back().get());

@@ -121,6 +121,7 @@ void Board::add_iommu() {
     const unsigned ways = std::min<std::uint32_t>(entries, 4);
     config.iotlb = {entries / ways, ways};
     iommu = std::make_unique<iommu::vtd::VtdUnit>(config, ram, interrupts, &recorder);
+    sampler.set_iommu(*iommu);
     iommu_shell = std::make_unique<iommu::tlm_shell::IommuShell>("iommu", *iommu, time.at_zero,
                                                                  scenario.timing);
     iommu_shell->memory.bind(memory_bus.initiators);

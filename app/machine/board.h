@@ -8,6 +8,7 @@
 #include "app/machine/dispatcher.h"
 #include "app/machine/interrupt_bus.h"
 #include "app/machine/processor_bus.h"
+#include "app/machine/sampler.h"
 #include "app/run.h"
 #include "cpu/core.h"
 #include "devices/acpi_pm.h"
@@ -56,6 +57,7 @@ class Board final : private devices::PowerControl {
     const cpu::Model model;
     sim::Ram ram;
     sim::Recorder recorder;
+    Sampler sampler{recorder};
     cpu::SharedClock clock;
     devices::tlm_shell::TimeBase time;
     Dispatcher dispatcher;

@@ -186,6 +186,7 @@ std::unique_ptr<cpu::ExecutionCore> HvMachine::guest_core(const sim::Subject& su
         std::make_unique<cpu::Core>(*engines_, board_.ram, *board_.buses[0], board_.clock,
                                     board_.scenario.timing, board_.recorder, config, nullptr);
     guest_cores_.push_back(core.get());
+    board_.sampler.add(*core);
     return core;
 }
 

@@ -49,10 +49,12 @@ RunOutcome run_board(Board& board, const Machine& machine) {
     Reported reported;
     bool stopped = false;
     board.dispatcher.on_step = [&](sim::Time now) {
+        board.sampler.on_step(now);
         stopped = !step(board, machine, now, reported);
         return !stopped;
     };
     const DispatchEnd end = dispatch(board);
+    board.sampler.sample(board.dispatcher.now());
     RunOutcome outcome;
     outcome.cause = stopped                        ? StopCause::stopped
                     : end == DispatchEnd::deadline ? StopCause::deadline

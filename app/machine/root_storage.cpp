@@ -88,6 +88,11 @@ void RootStorage::disk_completed(sim::Time now, std::uint64_t token, stack::Disk
     pending.client->disk_complete(now, pending.token, outcome_of(status));
 }
 
+void RootStorage::disk_issued(sim::Time now, std::uint64_t token, std::uint32_t command) {
+    const Pending& pending = pending_.at(token);
+    pending.client->disk_issued(now, pending.token, command);
+}
+
 storvsp::DiskGeometry VmDisk::geometry() const {
     const stack::DiskProperties properties = storage_.properties(disk_);
     return {properties.block_size, properties.blocks,

@@ -46,6 +46,7 @@ class RootStorage final : public hv::stack::PartitionClient,
     void watch();
     void start_watch();
     void disk_completed(sim::Time now, std::uint64_t token, hv::stack::DiskStatus status) override;
+    void disk_issued(sim::Time now, std::uint64_t token, std::uint32_t command) override;
 
     hv::stack::RootPartition& root_;
     hv::stack::NativeCoreAccess access_;

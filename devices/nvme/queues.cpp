@@ -89,6 +89,10 @@ void NvmeController::execute(const Pending& pending, sim::Time now) {
         outcome = execute_admin(pending, dma);
     else
         outcome = execute_io(pending.command, dma);
+    if (recorder_ != nullptr && pending.queue != 0 && dma.delay != 0)
+        recorder_->record(sim::EventKind::kDiskTransfer, now, config_.subject,
+                          std::uint64_t{pending.queue} << 16 | pending.command.id(),
+                          transfer_bytes(pending.command), dma.delay);
     if (!outcome.held) complete(pending, outcome, now + dma.delay);
 }
 

@@ -24,6 +24,7 @@ struct Found : TimelineListener {
     void on_command(const DiskCommand& command) override { commands.push_back(command); }
     void on_request(const ChannelRequest& request) override { requests.push_back(request); }
     void on_console_line(const ConsoleLine& line) override { lines.push_back(line); }
+    void on_depth(const QueueDepth& depth) override { depths.push_back(depth); }
 
     unsigned events = 0;
     std::vector<ProcessorSpan> processors;
@@ -31,6 +32,7 @@ struct Found : TimelineListener {
     std::vector<DiskCommand> commands;
     std::vector<ChannelRequest> requests;
     std::vector<ConsoleLine> lines;
+    std::vector<QueueDepth> depths;
 };
 
 struct Bench {
@@ -159,8 +161,10 @@ TEST_CASE("a disk request from the guest's signal to its interrupt") {
     b.event(120, EventKind::kVmbusSignal, kChannel, 1, 0);
     b.event(130, EventKind::kVmbusPacket, kChannel, 1, 0xa1, 616, 0);
     b.event(130, EventKind::kScsiRequest, {sim::kNoUnit, 2, sim::kNoUnit}, 0xa1, 0x28, 64, 4096);
+    b.event(135, EventKind::kDiskIssue, {sim::kNoUnit, 2, sim::kNoUnit}, 0xa1, 65536);
     b.event(140, EventKind::kDiskRequest, {}, 65536, 2, 64, 8);
     b.event(150, EventKind::kVmEntry, kGuest);
+    b.event(290, EventKind::kDiskTransfer, {}, 65536, 4096, 10);
     b.event(300, EventKind::kDiskComplete, {}, 65536, 0, 160);
     b.event(310, EventKind::kInterrupt, {}, 0x50, 0x10);
     b.event(330, EventKind::kScsiComplete, {sim::kNoUnit, 2, sim::kNoUnit}, 0xa1, 1, 0, 4096);
@@ -192,6 +196,11 @@ TEST_CASE("a disk request from the guest's signal to its interrupt") {
     CHECK(request.answered == 340);
     CHECK(request.answer_signalled == 345);
     CHECK(request.end() == 360);
+    CHECK(request.commands == 1);
+    CHECK(request.disk_taken == 140);
+    CHECK(request.disk_transfer == 290);
+    CHECK(request.disk_completed == 300);
+    CHECK(request.disk_interrupt == 310);
     REQUIRE(b.found.exits.size() == 1);
     CHECK(b.found.exits[0].signal == request.signal);
     b.timeline.finish();
@@ -205,6 +214,51 @@ TEST_CASE("a disk request from the guest's signal to its interrupt") {
     CHECK(b.found.commands[0].completed == 300);
     CHECK(b.found.commands[0].interrupt == 310);
     CHECK(b.found.commands[0].blocks == 8);
+    CHECK(b.found.commands[0].issued == 135);
+    CHECK(b.found.commands[0].transfer == 290);
+    CHECK(b.found.commands[0].bytes == 4096);
+    CHECK(b.found.commands[0].request == request.number);
+
+    REQUIRE(b.found.depths.size() == 4);
+    CHECK(b.found.depths[0].partition == 2);
+    CHECK(b.found.depths[0].open == 1);
+    CHECK(b.found.depths[1].partition == sim::kNoUnit);
+    CHECK(b.found.depths[1].open == 1);
+    CHECK(b.found.depths[2].open == 0);
+    CHECK(b.found.depths[3].partition == 2);
+    CHECK(b.found.depths[3].open == 0);
+}
+
+TEST_CASE("commands belong to the requests that they are for") {
+    Bench b;
+    constexpr sim::Subject kStorage{sim::kNoUnit, 2, sim::kNoUnit};
+    b.event(10, EventKind::kDiskRequest, {}, 65535, 2, 0, 8);  // of nobody that the trace names
+    b.event(20, EventKind::kVmbusPacket, kChannel, 1, 0xa1, 100, 0);
+    b.event(20, EventKind::kScsiRequest, kStorage, 0xa1, 0x28, 0, 8192);
+    b.event(30, EventKind::kDiskIssue, kStorage, 0xa1, 65536);
+    b.event(31, EventKind::kDiskIssue, kStorage, 0xa1, 65537);
+    b.event(32, EventKind::kDiskIssue, kStorage, 0xdead, 65538);  // such a request is not open
+    b.event(40, EventKind::kDiskRequest, {}, 65536, 2, 0, 8);
+    b.event(41, EventKind::kDiskRequest, {}, 65537, 2, 8, 8);
+    b.event(42, EventKind::kDiskRequest, {}, 65538, 2, 8, 8);
+    b.event(50, EventKind::kDiskComplete, {}, 65537, 0, 9);
+    b.event(51, EventKind::kInterrupt, {}, 0x50, 0x10);
+    b.event(60, EventKind::kDiskTransfer, {}, 65536, 4096, 10);
+    b.event(70, EventKind::kDiskComplete, {}, 65536, 0, 30);
+    b.event(75, EventKind::kScsiComplete, kStorage, 0xa1, 1, 0, 8192);  // before any interrupt
+    b.event(80, EventKind::kVmbusPacket, kChannel, 1, 0xa1, 100, 1);
+    b.timeline.finish();
+    REQUIRE(b.found.requests.size() == 1);
+    const ChannelRequest& request = b.found.requests[0];
+    CHECK(request.commands == 2);
+    CHECK(request.disk_taken == 40);
+    CHECK(request.disk_transfer == 60);
+    CHECK(request.disk_completed == 70);
+    CHECK(request.disk_interrupt == kNever);
+    REQUIRE(b.found.commands.size() == 4);
+    for (const DiskCommand& command : b.found.commands)
+        CHECK(command.request ==
+              (command.command_id == 65536 || command.command_id == 65537 ? request.number : 0));
 }
 
 TEST_CASE("requests without signals, in another order, and one that is never answered") {

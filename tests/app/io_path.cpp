@@ -258,4 +258,20 @@ TEST_CASE("a refused page is a fault with an interrupt, an event, a counter and 
         CHECK(begun[begun.size() - 4 + i].time < asked[i].time);
         CHECK(asked[i].time < done[i].time);
     }
+    // The driver names the request of each command; what its DMA takes ends with its completion.
+    const auto issued = keep.of(EventKind::kDiskIssue);
+    const auto moved = keep.of(EventKind::kDiskTransfer);
+    REQUIRE(issued.size() == 4);
+    REQUIRE(moved.size() == 4);
+    for (std::size_t i = 0; i < 4; ++i) {
+        CHECK(issued[i].subject.partition == begun[begun.size() - 4 + i].subject.partition);
+        CHECK(issued[i].arguments[0] == begun[begun.size() - 4 + i].arguments[0]);
+        CHECK(issued[i].arguments[1] == asked[i].arguments[0]);
+        CHECK(issued[i].time >= begun[begun.size() - 4 + i].time);
+        CHECK(issued[i].time <= asked[i].time);
+        CHECK(moved[i].arguments[0] == asked[i].arguments[0]);
+        CHECK(moved[i].arguments[1] == 4096);
+        CHECK(moved[i].time > asked[i].time);
+        CHECK(moved[i].time + moved[i].arguments[2] == done[i].time);
+    }
 }

@@ -108,6 +108,7 @@ struct Bench final : DiskCompletionHandler {
     TestCore core{memory};
     NvmeDriver driver;
     std::vector<std::pair<std::uint64_t, DiskStatus>> over;
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> issued;
     std::optional<std::pair<DiskRequest, std::uint64_t>> submit_when_told;
     std::size_t answered = 0;  // messages that the software has taken
 
@@ -127,6 +128,10 @@ struct Bench final : DiskCompletionHandler {
         if (!submit_when_told) return;
         const auto next = *std::exchange(submit_when_told, std::nullopt);
         driver.submit(next.first, next.second);
+    }
+    void disk_issued(sim::Time now, std::uint64_t token, std::uint32_t command) override {
+        CHECK(now == core.time);
+        issued.emplace_back(token, command);
     }
     void take_interrupts() {
         while (answered != memory.messages.size()) {
@@ -293,6 +298,26 @@ TEST_CASE("the largest command: 512 pages from an offset") {
     CHECK((b.on_disk(0, 4095) == b.gather(segments)));
     CHECK(b.statistic("root.nvme.commands") == 1);
     CHECK(b.statistic("root.nvme.prp_lists") == 1);
+}
+
+TEST_CASE("each command is told with its request, as the controller names it") {
+    struct Keep final : sim::EventSink {
+        std::vector<std::uint64_t> taken;
+        void on_event(const sim::Event& event) override {
+            if (event.kind == sim::EventKind::kDiskRequest) taken.push_back(event.arguments[0]);
+        }
+    } keep;
+    Bench b;
+    b.recorder.set_sink(&keep, sim::EventLevel::event);
+    b.issued.clear();
+    CHECK(b.issue(Bench::transfer(DiskOperation::read, 0, 128, {{kData, 0x10000}})) ==
+          DiskStatus::ok);
+    REQUIRE(b.issued.size() == 4);  // of 16 KiB each
+    REQUIRE(keep.taken.size() == 4);
+    for (std::size_t i = 0; i < 4; ++i) {
+        CHECK(b.issued[i].first == 77);
+        CHECK(b.issued[i].second == keep.taken[i]);
+    }
 }
 
 TEST_CASE("blocks of 4096 bytes") {

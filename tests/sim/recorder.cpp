@@ -60,3 +60,20 @@ TEST_CASE("intervals have the digest of all events up to them, in the order of t
     recorder.record(EventKind::kVmExit, kNever, {0, 1, 0}, 6);
     CHECK(recorder.interval_digests().back().interval == kNever / kMillisecond);
 }
+
+TEST_CASE("a sample reaches every sink and never the digest") {
+    struct Sink : EventSink {
+        int events = 0;
+        void on_event(const Event&) override { ++events; }
+    } sink;
+    Recorder recorder;
+    const std::string empty = recorder.digest().hex();
+    CHECK_FALSE(recorder.wants_samples());
+    recorder.set_sink(&sink, EventLevel::event);
+    CHECK(recorder.wants_samples());
+    recorder.record(EventKind::kProcessorSample, 1, {});
+    recorder.set_sink(&sink, EventLevel::walk);
+    recorder.record(EventKind::kIommuSample, 2, {});
+    CHECK(sink.events == 2);
+    CHECK(recorder.digest().hex() == empty);
+}

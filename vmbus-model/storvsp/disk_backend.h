@@ -50,6 +50,8 @@ class DiskClient {
   public:
     virtual ~DiskClient() = default;
     virtual void disk_complete(sim::Time now, std::uint64_t token, DiskOutcome outcome) = 0;
+    /// A command for the request goes to the disk's controller, which names it so in its events.
+    virtual void disk_issued(sim::Time, std::uint64_t, std::uint32_t) {}
 };
 
 class DiskBackend {

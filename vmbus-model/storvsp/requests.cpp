@@ -174,6 +174,14 @@ void StorVsp::disk_complete(sim::Time now, std::uint64_t token, DiskOutcome outc
     if (reset_ && requests_.empty()) finish_reset();
 }
 
+void StorVsp::disk_issued(sim::Time now, std::uint64_t token, std::uint32_t command) {
+    environment_.now = now;
+    const auto it = requests_.find(token);
+    SIM_ASSERT(it != requests_.end());
+    environment_.record(sim::EventKind::kDiskIssue, sim::kNoUnit, it->second.transaction, command,
+                        0, 0);
+}
+
 StorVsp::Ending StorVsp::ending_of(const Request& request, DiskOutcome outcome) {
     if (luns_.at(request.lun).removed) {
         statistics_.invalid_luns++;

@@ -73,6 +73,7 @@ class StorVsp final : public ServiceProvider, public DiskClient, public sim::Sta
     void collect(sim::StatisticsSink& sink) const override;
 
     void disk_complete(sim::Time now, std::uint64_t token, DiskOutcome outcome) override;
+    void disk_issued(sim::Time now, std::uint64_t token, std::uint32_t command) override;
 
   private:
     enum class State : std::uint8_t { begin, version, properties, end, ready };

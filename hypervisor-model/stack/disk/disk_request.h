@@ -44,6 +44,8 @@ class DiskCompletionHandler {
   public:
     virtual ~DiskCompletionHandler() = default;
     virtual void disk_completed(sim::Time now, std::uint64_t token, DiskStatus status) = 0;
+    /// A command for the request goes to the controller: queue number x 65536 + identifier.
+    virtual void disk_issued(sim::Time, std::uint64_t, std::uint32_t) {}
 };
 
 struct DiskProperties {

@@ -116,7 +116,7 @@ void NvmeDriver::pump() {
     }
     if (rung_tail_ == io_.tail) return;
     rung_tail_ = io_.tail;
-    ring_submission(1, io_);
+    ring_submission(kIoQueue, io_);
 }
 
 /// False: no room for another command now.
@@ -263,6 +263,7 @@ void NvmeDriver::issue(std::uint32_t slot, spec::Command command) {
     ++request.under_way;
     command.dword[0] |= slot << 16;
     put(io_, command);
+    handler_.disk_issued(core_.now(), request.token, kIoQueue << 16 | slot);
     ++counts_.commands;
     core_.charge(config_.command_cost);
 }
@@ -283,7 +284,7 @@ bool NvmeDriver::take_completions() {
         any = true;
     }
     if (!any) return false;
-    ring_completion(1, io_);
+    ring_completion(kIoQueue, io_);
     pump();
     deliver();
     return true;

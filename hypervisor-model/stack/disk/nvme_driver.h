@@ -142,6 +142,7 @@ class NvmeDriver final : public sim::StatisticsSource {
         std::uint64_t stops = 0, timeouts = 0;
     };
     static constexpr std::uint32_t kNoBounce = ~std::uint32_t{0};
+    static constexpr unsigned kIoQueue = 1;
 
     // nvme_driver.cpp
     bool valid(Request& request) const;
