@@ -17,8 +17,9 @@ enum class DeliveryMode : std::uint8_t {
     reserved = 3,
     nmi = 4,
     init = 5,
-    startup = 6,  ///< ICR only
-    ext_int = 7,  ///< not in ICR
+    startup = 6,   ///< ICR only
+    ext_int = 7,   ///< not in ICR
+    doorbell = 8,  ///< AMD: look at the virtual APIC (APM 2 15.29.8.2); no format on a wire has it
 };
 
 enum class DestinationMode : std::uint8_t { physical = 0, logical = 1 };

@@ -109,6 +109,9 @@ Acceptance LocalApic::accept(const InterruptMessage& message, sim::Time now, boo
                 state_.sipi_pending = false;
             }
             break;
+        case DeliveryMode::doorbell:
+            latch(state_.doorbell_pending);
+            break;
         case DeliveryMode::startup:
             result = latch_sipi(message.vector);
             break;
@@ -299,6 +302,8 @@ void LocalApic::send_ipi(std::uint64_t icr, sim::Time now) {
         case DeliveryMode::reserved:
         case DeliveryMode::ext_int:
             return;  // reserved in the ICR
+        case DeliveryMode::doorbell:
+            return;  // no encoding of the ICR
     }
     ++statistics_.ipis_sent;
     // NMI, SMI and lowest priority to "self" are undefined by the tables; here they are delivered.
@@ -309,6 +314,14 @@ void LocalApic::send_ipi(std::uint64_t icr, sim::Time now) {
     } else {
         fabric_.send(message, {InterruptSource::Kind::processor, config_.id}, now);
     }
+}
+
+void LocalApic::send_doorbell(std::uint32_t destination, sim::Time now) {
+    InterruptMessage message;
+    message.destination = destination;
+    message.width = DestinationWidth::x2apic;
+    message.delivery_mode = DeliveryMode::doorbell;
+    fabric_.send(message, {InterruptSource::Kind::processor, config_.id}, now);
 }
 
 void LocalApic::self_ipi(std::uint8_t vector, sim::Time now) {

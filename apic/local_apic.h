@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "apic/apic_timer.h"
 #include "apic/interrupt_message.h"
@@ -63,6 +64,7 @@ struct LocalApicState {
     bool sipi_pending = false;
     bool wait_for_sipi = false;
     bool smi_pending = false;
+    bool doorbell_pending = false;
     bool ext_int_pending = false;      ///< by message; the LINT way is a level
     std::array<bool, 2> lint_level{};  ///< electrical level of LINT0, LINT1
 
@@ -158,6 +160,9 @@ class LocalApic final : public sim::Clocked {
     void nmi_unblocked() noexcept { state_.nmi_in_service = false; }
     bool has_smi_pending() const noexcept { return state_.smi_pending; }
     bool take_smi() noexcept;
+    /// AMD: another processor has changed the virtual APIC of the guest that runs here.
+    bool take_doorbell() noexcept { return std::exchange(state_.doorbell_pending, false); }
+    void send_doorbell(std::uint32_t destination, sim::Time now);
     /// INTR for an 8259's vector: LINT0 or LINT1 in ExtINT mode, or a message.
     bool ext_int_requested() const noexcept;
     void take_ext_int() noexcept { state_.ext_int_pending = false; }

@@ -77,9 +77,11 @@ void Core::update_limit() noexcept {
     }
 }
 
-/// Lets the local APIC's timer fire when it is due.
+/// Takes what the local APIC has for the guest, and lets its timer fire when it is due.
 void Core::advance_apic() {
-    if (apic_ == nullptr || apic_->next_deadline() > now()) return;
+    if (apic_ == nullptr) return;
+    if (apic_->take_doorbell() && guest_ != nullptr) guest_->take_doorbell();
+    if (apic_->next_deadline() > now()) return;
     counters_.greatest_overshoot =
         std::max(counters_.greatest_overshoot, now() - apic_->next_deadline());
     apic_->advance_to(now());
@@ -456,7 +458,8 @@ bool Core::translate(std::uint64_t linear, engine::Access access, bool user,
             return false;
     }
     const std::uint64_t page = result.system_physical & ~std::uint64_t{0xfff};
-    if (extension_ != nullptr && guest_ != nullptr && guest_->is_apic_access_page(page)) {
+    if (extension_ != nullptr && guest_ != nullptr &&
+        guest_->is_apic_access_page(result.guest_physical, page)) {
         refusal_ = {Refusal::Kind::guest_apic, 0, page};
         return false;
     }

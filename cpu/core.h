@@ -229,8 +229,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     /// fault tell why not.
     LinearAccess access_linear(std::uint64_t linear, std::uint8_t* data, std::size_t size,
                                mmu::Access access, bool user, Event& fault);
-    /// Goes on behind the instruction that was emulated: RIP, shadow, single step.
-    void complete_instruction(unsigned length);
+    void complete_instruction(unsigned length) override;
     /// True when the action was intercepted (and the exit performed).
     bool exits(const Action& action, const Event* vectoring = nullptr);
     /// Delivers an event through the IDT, with exits, double and triple faults (SDM 3A 6.15).

@@ -119,7 +119,7 @@ enum class ActionKind : std::uint8_t {
     monitor_trap,
     tpr_below_threshold,
     virtualized_eoi,
-    apic_write,
+    apic_write,  ///< behind the instruction, also AMD's
     apic_access,
 };
 
@@ -182,6 +182,9 @@ class GuestMode {
     /// PDPTEs of PAE paging are read at each walk, not at the load of CR3 (APM 2 15.25.10).
     virtual bool walks_pdptes() const noexcept { return false; }
 
+    /// Another processor has changed the guest's virtual APIC.
+    virtual void take_doorbell() {}
+
     // --- asked only where the program of a bare machine is the host ---
     /// Something of the guest's controls is due at this boundary between two instructions (timer,
     /// trap, window, virtual interrupt), in that place of the order.
@@ -199,8 +202,9 @@ class GuestMode {
     /// A debug trap (DR6 bits) came with the instruction that has completed; true: the guest makes
     /// it due at this boundary.
     virtual bool defers_debug_trap(std::uint64_t) { return false; }
-    /// The page at that system-physical address is the guest's virtualized APIC.
-    virtual bool is_apic_access_page(std::uint64_t) const noexcept { return false; }
+    /// The page with these guest-physical and system-physical addresses is the guest's virtualized
+    /// APIC.
+    virtual bool is_apic_access_page(std::uint64_t, std::uint64_t) const noexcept { return false; }
     /// Who serves an access at `offset` of it; nullptr: it exits.
     virtual engine::MmioHandler* serve_apic_access(std::uint32_t, mmu::Access, unsigned) {
         return nullptr;

@@ -53,6 +53,9 @@ class ExecutionCore : public ArchState {
     /// Copies code bytes at RIP, as far as they can be fetched; how many. Without effect or cost.
     virtual std::size_t peek_code(std::span<std::uint8_t>) { return 0; }
 
+    /// Goes on behind an instruction that was performed: RIP, shadow, single step.
+    virtual void complete_instruction(unsigned length) = 0;
+
     /// The local APIC of the processor that the core runs on.
     virtual apic::LocalApic* local_apic() noexcept = 0;
     virtual void set_local_apic(apic::LocalApic* apic) noexcept = 0;

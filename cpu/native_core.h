@@ -80,6 +80,7 @@ class NativeCore final : public ExecutionCore {
     void assist(std::uint64_t guest_physical, engine::MmioHandler& handler) override;
     void invalidate_nested() override { nested_tlb_.invalidate_all(); }
     void set_optional_intercepts(const engine::OptionalIntercepts&) override {}
+    void complete_instruction(unsigned length) override { rip_ += length; }
     apic::LocalApic* local_apic() noexcept override { return apic_; }
     void set_local_apic(apic::LocalApic* apic) noexcept override { apic_ = apic; }
     sim::Subject& subject() noexcept override { return subject_; }

@@ -203,6 +203,86 @@ std::uint64_t npt_reserved(const SecondStage& stage, std::uint64_t entry, int le
     return reserved | (level == 2 ? paging::RESERVED_2M::kMask : paging::RESERVED_1G::kMask);
 }
 
+bool npt_writes(const NestedRequest& request) noexcept {
+    return request.guest_table || request.access == Access::write;
+}
+
+/// Rights of a path by its entries' R/W and U/S, all of them, and NX, any of them; `allowed` for
+/// the request. Nested accesses are user accesses, so R/W counts whatever CR0.WP says (APM 2
+/// 15.25.5).
+struct NptGrant {
+    bool allowed = false;
+    unsigned rights = NestedRights::kRead;
+};
+
+NptGrant npt_grant(const SecondStage& stage, const NestedRequest& request, std::uint64_t all_of,
+                   bool no_execute) {
+    NptGrant grant;
+    const bool user_page = paging::US::test(all_of);
+    const bool user = user_page || stage.npt_execute_trap;
+    const bool writable = user && paging::RW::test(all_of);
+    const bool trapped = stage.npt_execute_trap && user_page != request.user_mode;
+    const bool executable = user && !no_execute && !trapped;
+    const bool fetch = !request.guest_table && request.access == Access::execute;
+    grant.allowed = user && (!npt_writes(request) || writable) && (!fetch || executable);
+    if (writable) grant.rights |= NestedRights::kWrite;
+    if (!no_execute && user) {
+        if (!stage.npt_execute_trap || user_page) grant.rights |= NestedRights::kExecuteUser;
+        if (!stage.npt_execute_trap || !user_page) grant.rights |= NestedRights::kExecuteSupervisor;
+    }
+    return grant;
+}
+
+/// The two levels of a host in legacy paging without PAE, with entries of 4 bytes (APM 2 5.2.1).
+void walk_npt_legacy(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& request,
+                     WalkSteps& steps, NestedTranslation& out, std::uint8_t& cached) {
+    namespace e = npt::exitinfo1;
+    struct Entry {
+        std::uint64_t address = 0;
+        std::uint32_t value = ~std::uint32_t{0};
+    };
+    const auto read = [&](std::uint64_t table, std::uint64_t index) {
+        Entry entry{table + 4 * (index & low_bits(10))};
+        stage.ram->read(entry.address, entry.value);
+        ++steps.nested;
+        return entry;
+    };
+    const auto mark = [&](const Entry& entry, std::uint64_t flags) {
+        const auto value = static_cast<std::uint32_t>(entry.value | flags);
+        if (value == entry.value) return;
+        stage.ram->write(entry.address, value);
+        ++steps.updates;
+    };
+    const auto refuse = [&](std::uint64_t reason) {
+        out.fault = npt_fault(stage, gpa, request, reason);
+    };
+    if (gpa >> 32 != 0) return refuse(0);
+    const Entry directory = read(stage.root & paging::ADDRESS_32::kMask, gpa >> 22);
+    if (!paging::P::test(directory.value)) return refuse(0);
+    const bool large = stage.npt_page_size_extensions && paging::PS::test(directory.value);
+    constexpr std::uint64_t kReservedLarge =
+        paging::RESERVED_4M::kMask & ~paging::ADDRESS_4M_HIGH::kMask;
+    if (large && (directory.value & kReservedLarge) != 0) return refuse(e::kPresent | e::kReserved);
+    Entry leaf = directory;
+    if (!large) {
+        leaf = read(directory.value & paging::ADDRESS_32::kMask, gpa >> 12);
+        if (!paging::P::test(leaf.value)) return refuse(0);
+    }
+    const NptGrant grant = npt_grant(stage, request, directory.value & leaf.value, false);
+    if (!grant.allowed) return refuse(e::kPresent);
+    if (!large) mark(directory, paging::A::kMask);
+    const bool write = npt_writes(request);
+    mark(leaf, paging::A::kMask | (write ? paging::D::kMask : 0));
+    const unsigned shift = large ? 22 : 12;
+    const std::uint64_t frame = large ? (leaf.value & paging::ADDRESS_4M_LOW::kMask) |
+                                            paging::ADDRESS_4M_HIGH::get(leaf.value) << 32
+                                      : leaf.value & paging::ADDRESS_32::kMask;
+    out.system_physical = frame | (gpa & low_bits(shift));
+    out.page_shift = static_cast<std::uint8_t>(shift);
+    const bool dirty = write || paging::D::test(leaf.value);
+    cached = static_cast<std::uint8_t>(grant.rights | (dirty ? NestedRights::kDirty : 0u));
+}
+
 void walk_npt(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& request,
               WalkSteps& steps, NestedTranslation& out, std::uint8_t& cached) {
     namespace e = npt::exitinfo1;
@@ -245,18 +325,12 @@ void walk_npt(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& 
         table = entry & paging::ADDRESS::kMask;
     }
 
-    // APM 2 15.25.5: nested accesses are user accesses, so R/W counts whatever CR0.WP says.
-    const bool user_page = paging::US::test(all_of);
-    const bool user = user_page || stage.npt_execute_trap;
-    const bool writable = user && paging::RW::test(all_of);
-    const bool trapped = stage.npt_execute_trap && user_page != request.user_mode;
-    const bool executable = user && !no_execute && !trapped;
-    const bool write = request.guest_table || request.access == Access::write;
-    const bool fetch = !request.guest_table && request.access == Access::execute;
-    if (!user || (write && !writable) || (fetch && !executable)) {
+    const NptGrant grant = npt_grant(stage, request, all_of, no_execute);
+    if (!grant.allowed) {
         out.fault = npt_fault(stage, gpa, request, e::kPresent);
         return;
     }
+    const bool write = npt_writes(request);
     for (int i = 0; i + 1 < used; ++i)
         set_flags(stage, path[static_cast<std::size_t>(i)], paging::A::kMask, steps);
     set_flags(stage, path[static_cast<std::size_t>(used - 1)],
@@ -267,14 +341,7 @@ void walk_npt(const SecondStage& stage, std::uint64_t gpa, const NestedRequest& 
     out.system_physical =
         (entry & paging::ADDRESS::kMask & ~low_bits(shift)) | (gpa & low_bits(shift));
     out.page_shift = static_cast<std::uint8_t>(shift);
-    unsigned rights = NestedRights::kRead;
-    if (writable) rights |= NestedRights::kWrite;
-    if (!no_execute && (user_page || stage.npt_execute_trap)) {
-        if (!stage.npt_execute_trap || user_page) rights |= NestedRights::kExecuteUser;
-        if (!stage.npt_execute_trap || !user_page) rights |= NestedRights::kExecuteSupervisor;
-    }
-    if (dirty) rights |= NestedRights::kDirty;
-    cached = static_cast<std::uint8_t>(rights);
+    cached = static_cast<std::uint8_t>(grant.rights | (dirty ? NestedRights::kDirty : 0u));
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -340,6 +407,8 @@ NestedTranslation translate_guest_physical(const SecondStage& stage, std::uint64
     std::uint8_t rights = 0;
     if (stage.kind == SecondStageKind::ept)
         walk_ept(stage, gpa, request, steps, out, rights);
+    else if (stage.npt_mode == NptMode::legacy)
+        walk_npt_legacy(stage, gpa, request, steps, out, rights);
     else
         walk_npt(stage, gpa, request, steps, out, rights);
     if (out.fault.kind != NestedFaultKind::none) {

@@ -15,7 +15,7 @@ enum class Access : std::uint8_t { read, write, execute };
 
 enum class SecondStageKind : std::uint8_t { none, ept, npt };
 /// The format of NPT tables follows the host's paging mode (APM 2 15.25.1).
-enum class NptMode : std::uint8_t { pae, level4, level5 };
+enum class NptMode : std::uint8_t { legacy, pae, level4, level5 };
 
 /// Page-modification logging (SDM 3C 29.3.6): told before a leaf's D bit is set.
 class PageModificationLog {
@@ -40,7 +40,8 @@ struct SecondStage {
     PageModificationLog* log = nullptr;  ///< not owned; nullptr = no logging
     // NPT only:
     NptMode npt_mode = NptMode::level4;
-    bool npt_nx = true;  ///< the host's EFER.NXE at VMRUN
+    bool npt_page_size_extensions = true;  ///< legacy: the host's CR4.PSE, 4 MiB pages
+    bool npt_nx = true;                    ///< the host's EFER.NXE at VMRUN
     /// The host's EFER.NXE or CR4.SMEP: faults tell fetches from reads (APM 2 5.4).
     bool npt_tells_fetches = true;
     /// Guest mode execute trap: U/S of a page says who may fetch from it, CPL 3 or the others, and

@@ -77,8 +77,8 @@ void add_interrupts(TraceNames& names) {
     request(hv::IommuRequest::write, "DMA write");
     request(hv::IommuRequest::read, "DMA read");
     request(hv::IommuRequest::interrupt, "interrupt");
-    constexpr std::array<std::string_view, 8> kModes{
-        "fixed", "lowest_priority", "SMI", "", "NMI", "INIT", "SIPI", "ExtINT"};
+    constexpr std::array<std::string_view, 9> kModes{
+        "fixed", "lowest_priority", "SMI", "", "NMI", "INIT", "SIPI", "ExtINT", "doorbell"};
     for (std::size_t mode = 0; mode < kModes.size(); ++mode)
         if (!kModes[mode].empty()) names.add(EventKind::kIpi, 1, mode, kModes[mode]);
 }

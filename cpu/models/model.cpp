@@ -40,8 +40,9 @@ namespace svm_features {
 constexpr std::uint32_t kNestedPaging = 1u << 0, kLastBranches = 1u << 1, kLock = 1u << 2,
                         kNextRip = 1u << 3, kTscRate = 1u << 4, kCleanBits = 1u << 5,
                         kFlushByAsid = 1u << 6, kDecodeAssists = 1u << 7, kPauseFilter = 1u << 10,
-                        kPauseFilterThreshold = 1u << 12, kVirtualVmload = 1u << 15,
-                        kVirtualGif = 1u << 16, kExecuteTrap = 1u << 17, kVirtualNmi = 1u << 25;
+                        kPauseFilterThreshold = 1u << 12, kAvic = 1u << 13,
+                        kVirtualVmload = 1u << 15, kVirtualGif = 1u << 16, kExecuteTrap = 1u << 17,
+                        kX2avic = 1u << 18, kVirtualNmi = 1u << 25;
 constexpr std::uint32_t kZen1 = kNestedPaging | kLastBranches | kLock | kNextRip | kTscRate |
                                 kCleanBits | kFlushByAsid | kDecodeAssists | kPauseFilter |
                                 kPauseFilterThreshold | kVirtualVmload | kVirtualGif;
@@ -66,16 +67,16 @@ constexpr std::array kModels{
           kCommon7Ebx, 0, kArchCapabilities, kLahf, kCommonExtEdx},
     Model{"amd-naples", Vendor::amd, "AMD EPYC 7551 32-Core Processor", 0x00800f12, 48, 48, 0,
           kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy,
-          kAmdExtEdx, svm_features::kZen1},
+          kAmdExtEdx, svm_features::kZen1 | svm_features::kAvic},
     Model{"amd-rome", Vendor::amd, "AMD EPYC 7452 32-Core Processor", 0x00830f10, 48, 48, 0,
           kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy,
-          kAmdExtEdx, svm_features::kZen2},
+          kAmdExtEdx, svm_features::kZen2 | svm_features::kAvic},
     Model{"amd-milan", Vendor::amd, "AMD EPYC 7763 64-Core Processor", 0x00a00f11, 48, 48, 0,
           kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy,
           kAmdExtEdx, svm_features::kZen2},
     Model{"amd-genoa", Vendor::amd, "AMD EPYC 9654 96-Core Processor", 0x00a10f11, 52, 48, 0,
           kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy,
-          kAmdExtEdx, svm_features::kZen4},
+          kAmdExtEdx, svm_features::kZen4 | svm_features::kAvic | svm_features::kX2avic},
 };
 
 constexpr std::uint32_t kMaxExtendedIntel = 0x80000008, kMaxExtendedAmd = 0x8000000a;

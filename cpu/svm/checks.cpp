@@ -65,20 +65,42 @@ void check_controls(Rules& rules, const Controls& controls, const Host& host,
                     unsigned physical_bits) {
     rules.demand(120, vmcb::INTERCEPT_MISC2.offset, controls.misc[1],
                  controls.intercepts(ExitCode::VMRUN));
-    // Bits 11:0 of both addresses are ignored.
-    const auto inside = [physical_bits](std::uint64_t base, std::uint64_t bytes) {
-        const std::uint64_t end = std::uint64_t{1} << physical_bits;
+    // The last byte that the processor looks at lies below the greatest physical address. Bits 11:0
+    // of both addresses are ignored.
+    const auto inside = [physical_bits](std::uint64_t base, std::uint64_t last) {
+        const std::uint64_t greatest = (std::uint64_t{1} << physical_bits) - 1;
         base &= ~std::uint64_t{0xfff};
-        return base < end && bytes <= end - base;
+        return base < greatest && last < greatest - base;
     };
     rules.demand(121, vmcb::IOPM_BASE_PA.offset, controls.iopm,
-                 !controls.intercepts(ExitCode::IOIO) || inside(controls.iopm, kIopmBytes));
+                 !controls.intercepts(ExitCode::IOIO) || inside(controls.iopm, kIopmLast));
     rules.demand(122, vmcb::MSRPM_BASE_PA.offset, controls.msrpm,
-                 !controls.intercepts(ExitCode::MSR) || inside(controls.msrpm, kMsrpmBytes));
+                 !controls.intercepts(ExitCode::MSR) || inside(controls.msrpm, kMsrpmLast));
     rules.demand(123, vmcb::GUEST_ASID.offset, controls.asid, controls.asid != 0);
     rules.demand(124, vmcb::VINTR.offset, controls.vintr,
                  !host.features.virtual_nmi || !vintr::V_NMI_ENABLE::test(controls.vintr) ||
                      controls.intercepts(ExitCode::NMI));
+}
+
+/// APM 2 15.29.4.
+void check_avic(Rules& rules, const Controls& controls, const Host& host, unsigned physical_bits) {
+    if (!host.features.avic) return;
+    const bool enabled = vintr::AVIC_ENABLE::test(controls.vintr);
+    const bool x2apic = host.features.x2avic && vintr::X2AVIC_ENABLE::test(controls.vintr);
+    rules.demand(150, vmcb::VINTR.offset, controls.vintr, enabled || !x2apic);
+    if (!enabled) return;
+    const auto inside = [physical_bits](std::uint64_t pointer) {
+        return (pointer & ~std::uint64_t{0xfff}) >> physical_bits == 0;
+    };
+    const std::uint64_t table = controls.avic_physical_table;
+    rules.demand(
+        151, vmcb::AVIC_PHYSICAL_TABLE.offset, table,
+        avic::MAX_INDEX::get(table) <= (x2apic ? avic::kMaxIndexX2apic : avic::kMaxIndexXapic));
+    rules.demand(152, vmcb::AVIC_PHYSICAL_TABLE.offset, table, inside(table));
+    rules.demand(153, vmcb::AVIC_BACKING_PAGE.offset, controls.avic_backing_page,
+                 inside(controls.avic_backing_page));
+    rules.demand(154, vmcb::AVIC_LOGICAL_TABLE.offset, controls.avic_logical_table,
+                 x2apic || inside(controls.avic_logical_table));
 }
 
 /// APM 2 15.25.3, 15.25.4, 15.34.
@@ -138,6 +160,7 @@ bool check_state(const Controls& controls, const SaveImage& state, const Host& h
     check_registers(rules, state, physical_bits);
     check_controls(rules, controls, host, physical_bits);
     check_nested_paging(rules, controls, state, host, physical_bits);
+    check_avic(rules, controls, host, physical_bits);
     return rules.passed();
 }
 

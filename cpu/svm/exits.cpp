@@ -178,6 +178,11 @@ bool Guest::in_msr_map(std::uint32_t index, bool write) const {  // APM 2 15.11
     return (byte >> (2 * (index & 3) + (write ? 1 : 0)) & 1) != 0;
 }
 
+bool Guest::intercepts_msr(const Action& action) const {
+    return controls_.intercepts(ExitCode::MSR) &&
+           in_msr_map(action.msr, action.kind == ActionKind::wrmsr);
+}
+
 bool Guest::intercepts_cr(const Action& action) const noexcept {  // APM 2 15.8
     const bool cr0_written = sim::bit(controls_.cr_writes, 0);
     const bool selective = controls_.intercepts(ExitCode::CR0_SEL_WRITE);
@@ -198,10 +203,20 @@ bool Guest::intercepts_cr(const Action& action) const noexcept {  // APM 2 15.8
     return action.number == 0 && selective && ((action.value ^ core_.cr(0)) & ~kUnselected) != 0;
 }
 
-/// V_INTR_MASKING makes CR8 the virtual TPR (APM 2 15.21.2): served here, without a #VMEXIT.
+/// V_INTR_MASKING, or AVIC, makes CR8 the virtual TPR (APM 2 15.21.2, 15.29.3.1): served here,
+/// without a #VMEXIT.
 bool Guest::masks_cr8(const Action& action) const noexcept {
-    return (action.kind == ActionKind::cr_write || action.kind == ActionKind::cr_read) &&
-           action.number == 8 && vintr::V_INTR_MASKING::test(controls_.vintr);
+    const bool write = action.kind == ActionKind::cr_write;
+    if ((!write && action.kind != ActionKind::cr_read) || action.number != 8) return false;
+    if (write && action.value >> 4 != 0) return false;  // #GP
+    return vintr::V_INTR_MASKING::test(controls_.vintr) || avic_.enabled();
+}
+
+/// Without V_INTR_MASKING what a guest writes to CR8 is both the APIC's TPR and V_TPR (15.21.2).
+void Guest::follow_cr8(const Action& action) noexcept {
+    if (action.kind != ActionKind::cr_write || action.number != 8 || action.value >> 4 != 0) return;
+    controls_.vintr = vintr::V_TPR::set(controls_.vintr, action.value);
+    core_.poll_soon();
 }
 
 /// A PAUSE that is intercepted, but for the filter (APM 2 15.14.4). A count of n lets n PAUSEs
@@ -236,21 +251,24 @@ bool Guest::intercepts(const Action& action) noexcept {
         case ActionKind::nmi_window:
             return wants_nmi_window();
         case ActionKind::nested_page_fault:
+        case ActionKind::apic_access:
+        case ActionKind::apic_write:
             return true;
         case ActionKind::cr_read:
         case ActionKind::cr_write:
         case ActionKind::clts:
         case ActionKind::lmsw:
         case ActionKind::smsw:
-            return intercepts_cr(action) || masks_cr8(action);
+            if (intercepts_cr(action) || masks_cr8(action)) return true;
+            follow_cr8(action);
+            return false;
         case ActionKind::dr_read:
             return sim::bit(controls_.dr_reads, action.number & 0xf);
         case ActionKind::dr_write:
             return sim::bit(controls_.dr_writes, action.number & 0xf);
         case ActionKind::rdmsr:
         case ActionKind::wrmsr:
-            return controls_.intercepts(ExitCode::MSR) &&
-                   in_msr_map(action.msr, action.kind == ActionKind::wrmsr);
+            return intercepts_msr(action) || avic_.owns_msr(action.msr);
         case ActionKind::io:
             return controls_.intercepts(ExitCode::IOIO) && in_io_map(action);
         default:
@@ -296,6 +314,10 @@ void Guest::describe_cr(const Action& action, Exit& out) const {  // APM 2 15.8.
 
 Guest::Exit Guest::describe(const Action& action) {
     Exit out;
+    if (in_avic(action)) {
+        describe_avic(action, out);
+        return out;
+    }
     out.has_next_rip = action.instruction_length != 0;
     switch (action.kind) {
         case ActionKind::exception:
@@ -415,6 +437,7 @@ bool Guest::exit(const Action& action, const Event* vectoring) {
         core_.cancel_injection();
     }
     const Exit exit = describe(action);
+    avic_.drop_exit();
     write_assists(action, exit);
     core_.set_guest_mode(nullptr);
     in_guest_ = false;

@@ -152,8 +152,10 @@ void Guest::attach(std::uint64_t address) {
 /// How the host's own state bears upon the guest.
 void Guest::take_host(const Host& host) {
     surroundings_ = host;
-    const bool changes = stage_.npt_mode != host.npt_mode || stage_.npt_nx != host.no_execute;
+    const bool changes = stage_.npt_mode != host.npt_mode || stage_.npt_nx != host.no_execute ||
+                         stage_.npt_page_size_extensions != host.page_size_extensions;
     stage_.npt_mode = host.npt_mode;
+    stage_.npt_page_size_extensions = host.page_size_extensions;
     stage_.npt_nx = host.no_execute;
     stage_.npt_tells_fetches = host.no_execute || host.smep;
     if (changes) core_.invalidate_nested();
@@ -184,12 +186,20 @@ bool Guest::load_controls(std::uint32_t clean) {
     if (!(clean & clean::kAsid)) take(controls_.asid, vmcb::GUEST_ASID);
     if (!(clean & clean::kTpr)) {
         const std::uint64_t vintr = vmcb_.get(vmcb::VINTR);
-        changed |= vintr::V_NMI_ENABLE::test(vintr ^ controls_.vintr);  // the rest has no rules
+        constexpr std::uint64_t kRuled = vintr::V_NMI_ENABLE::kMask | vintr::AVIC_ENABLE::kMask |
+                                         vintr::X2AVIC_ENABLE::kMask;  // the rest has no rules
+        changed |= ((vintr ^ controls_.vintr) & kRuled) != 0;
         controls_.vintr = vintr;
     }
     if (!(clean & clean::kNestedPaging)) {
         take(controls_.nested, vmcb::NESTED_CONTROL);
         take(controls_.n_cr3, vmcb::N_CR3);
+    }
+    if (!(clean & clean::kAvic)) {
+        take(controls_.avic_bar, vmcb::AVIC_APIC_BAR);
+        take(controls_.avic_backing_page, vmcb::AVIC_BACKING_PAGE);
+        take(controls_.avic_logical_table, vmcb::AVIC_LOGICAL_TABLE);
+        take(controls_.avic_physical_table, vmcb::AVIC_PHYSICAL_TABLE);
     }
     controls_.tlb_control = vmcb_.get(vmcb::TLB_CONTROL);
     controls_.event_injection = vmcb_.get(vmcb::EVENTINJ);
@@ -256,9 +266,11 @@ void Guest::apply_segments() {
     for (unsigned i = 0; i < 4; ++i) {
         const auto name = static_cast<SegmentName>(i);
         Segment segment = read_segment(image_, run_segment(i));
-        // DEVIATION: the core's CPL is SS.DPL; the VMCB's CPL takes its place.
-        if (name == SegmentName::ss)
+        // The core's CPL is SS.DPL: the VMCB's CPL takes its place until SS is loaded anew.
+        if (name == SegmentName::ss) {
             segment.access_rights = ar::DPL::set(segment.access_rights, guest_cpl());
+            entered_ss_ = segment;
+        }
         // 64-bit mode ignores the base, whatever the VMCB holds there.
         if (name == SegmentName::cs && (core_.efer() & efer::kLMA) &&
             ar::L::test(segment.access_rights))
@@ -372,6 +384,9 @@ EntryResult Guest::vmrun(const Host& host) {
     in_guest_ = true;
     pauses_left_ = controls_.pause_filter_count;
     core_.set_guest_mode(this);
+    const bool avic = host.features.avic && vintr::AVIC_ENABLE::test(controls_.vintr);
+    const bool x2apic = host.features.x2avic && vintr::X2AVIC_ENABLE::test(controls_.vintr);
+    avic_.start(avic, x2apic, physical_bits_);
     core_.charge(core_.timing().entry_base);
     const Event injected = inject_event();
     const std::uint64_t info = controls_.event_injection;
@@ -387,8 +402,12 @@ EntryResult Guest::vmrun(const Host& host) {
 void Guest::save() {
     core_.ram().about_to_write(vmcb_.address(), kVmcbSize);
     SavedFields saved(image_, core_.ram().data() + vmcb_.address());
-    for (unsigned i = 0; i < 4; ++i)
-        write_segment(saved, run_segment(i), core_.segment(static_cast<SegmentName>(i)));
+    for (unsigned i = 0; i < 4; ++i) {
+        const auto name = static_cast<SegmentName>(i);
+        const Segment segment = core_.segment(name);
+        if (name != SegmentName::ss || segment != entered_ss_)
+            write_segment(saved, run_segment(i), segment);
+    }
     const bool real = !(core_.cr(0) & cr0::kPE);
     saved.set(vmcb::CPL, static_cast<std::uint8_t>(real ? 0 : core_.cpl()));
     const TableRegister gdtr = core_.gdtr(), idtr = core_.idtr();

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "cpu/execution_core.h"
+#include "cpu/svm/avic.h"
 #include "cpu/svm/vmcb.h"
 
 namespace hvsim::cpu::svm {
@@ -36,6 +37,8 @@ struct Features {
     bool execute_trap = true;
     bool last_branches = true;
     bool virtual_vmload = true;
+    bool avic = false;
+    bool x2avic = false;
     bool operator==(const Features&) const = default;
 };
 
@@ -47,6 +50,7 @@ struct Host {
     bool shares_core = false;
     bool paging = true;                            ///< CR0.PG, which nested paging needs
     mmu::NptMode npt_mode = mmu::NptMode::level4;  ///< of the host's paging
+    bool page_size_extensions = true;              ///< CR4.PSE
     bool no_execute = true;                        ///< EFER.NXE
     bool smep = true;                              ///< CR4.SMEP
     std::uint64_t tsc_ratio = kTscRatioOne;        ///< TSC_RATIO MSR, 8.32 fixed point
@@ -64,6 +68,8 @@ struct Controls {
     std::uint32_t asid = 0;
     std::uint64_t vintr = 0;
     std::uint64_t nested = 0, n_cr3 = 0;
+    std::uint64_t avic_bar = 0, avic_backing_page = 0, avic_logical_table = 0,
+                  avic_physical_table = 0;
     // Read at every VMRUN.
     std::uint8_t tlb_control = 0;
     std::uint64_t event_injection = 0;
@@ -157,6 +163,15 @@ class Guest final : public GuestMode {
         return surroundings_.features.virtual_nmi && vintr::V_NMI_ENABLE::test(controls_.vintr);
     }
     bool walks_pdptes() const noexcept override { return paged_; }
+    void take_doorbell() override;
+    bool has_due(DueOrder order) const noexcept override {
+        return order == DueOrder::before_nmi && avic_.exit_due();
+    }
+    void take_due(DueOrder order) override;
+    bool watches_boundaries() const noexcept override { return avic_.exit_due(); }
+    bool is_apic_access_page(std::uint64_t guest, std::uint64_t page) const noexcept override;
+    engine::MmioHandler* serve_apic_access(std::uint32_t offset, mmu::Access access,
+                                           unsigned size) override;
 
   private:
     /// What a #VMEXIT records.
@@ -184,12 +199,19 @@ class Guest final : public GuestMode {
 
     // exits.cpp
     bool masks_cr8(const Action& action) const noexcept;
+    void follow_cr8(const Action& action) noexcept;
     bool in_io_map(const Action& action) const;
     bool in_msr_map(std::uint32_t msr, bool write) const;
+    bool intercepts_msr(const Action& action) const;
     bool intercepts_cr(const Action& action) const noexcept;
     bool passes_pause_filter() noexcept;
     bool serve_inside(const Action& action);
     void access_virtual_tpr(const Action& action);
+    void raise_inside(std::uint8_t vector);
+    bool in_avic(const Action& action) const noexcept;
+    bool access_avic_msr(const Action& action);
+    void deliver_virtual_interrupt();
+    void describe_avic(const Action& action, Exit& out);
     std::uint64_t next_rip(unsigned length) const;
     Exit describe(const Action& action);
     void describe_cr(const Action& action, Exit& out) const;
@@ -210,7 +232,9 @@ class Guest final : public GuestMode {
     std::uint16_t pauses_left_ = 0;       ///< the pause filter's internal count,
     std::uint64_t last_pause_ = 0;        ///< and the TSC of the last PAUSE
     Controls controls_;
+    Avic avic_{core_, controls_};
     SaveImage image_;
+    Segment entered_ss_;  ///< SS as the core got it at the last VMRUN
     mmu::SecondStage stage_;
     EntryResult last_entry_;
 };

@@ -27,9 +27,11 @@ Features announced_features(const Core& core) {  // APM 3 E.4.9
     Features features;
     features.nested_paging = sim::bit(word, 0);
     features.last_branches = sim::bit(word, 1);
+    features.avic = sim::bit(word, 13);
     features.virtual_vmload = sim::bit(word, 15);
     features.virtual_gif = sim::bit(word, 16);
     features.execute_trap = sim::bit(word, 17);
+    features.x2avic = sim::bit(word, 18);
     features.virtual_nmi = sim::bit(word, 25);
     return features;
 }
@@ -146,8 +148,8 @@ bool Operation::translate_virtual(std::uint64_t& address, const Instruction& in)
     return false;
 }
 
-/// INVLPGA. DEVIATION: the translations of one ASID but the host's are held, and its second stage's
-/// go as a whole.
+/// INVLPGA. The translations of one ASID but the host's are held, and its second stage's go as a
+/// whole, as they may at any time.
 void Operation::invlpga(std::uint64_t linear, std::uint32_t asid) {
     if (asid == 0) return core_.flush_host_tlb_page(linear);
     core_.nested_tlb().invalidate_all();
@@ -205,9 +207,9 @@ Host Operation::surroundings() const {
     host.paging = (core_.cr(0) & cr0::kPG) != 0;
     host.no_execute = (core_.efer() & efer::kNXE) != 0;
     host.smep = (core_.cr(4) & cr4::kSMEP) != 0;
-    // DEVIATION: a host in legacy paging without PAE has four-level nested tables, too.
-    if (!(core_.efer() & efer::kLMA) && (core_.cr(4) & cr4::kPAE))
-        host.npt_mode = mmu::NptMode::pae;
+    host.page_size_extensions = (core_.cr(4) & cr4::kPSE) != 0;
+    if (!(core_.efer() & efer::kLMA))
+        host.npt_mode = core_.cr(4) & cr4::kPAE ? mmu::NptMode::pae : mmu::NptMode::legacy;
     else if (core_.cr(4) & cr4::kLA57)
         host.npt_mode = mmu::NptMode::level5;
     host.tsc_ratio = tsc_ratio_;

@@ -52,6 +52,7 @@ class Operation final : public Virtualization, private HostSoftware {
     bool vmmcall(const Instruction& in);
     void vmrun(const Instruction& in, std::uint64_t address);
     void invlpga(std::uint64_t linear, std::uint32_t asid);
+    bool ring_doorbell(std::uint64_t value);
     void set_gif(bool value);
     void release_events();
     void end_exit();

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint32_t kTscRatio = 0xc0000104, kVmCr = msr::kAmdVmCr, kIgnne = 0xc0010115,
                         kSmmControl = 0xc0010116, kHsavePa = msr::kAmdVmHsavePa,
-                        kSvmKey = 0xc0010118;
+                        kSvmKey = 0xc0010118, kDoorbell = 0xc001011b;
 
 // VM_CR (APM 2 15.30.1): DPD, R_INIT, DIS_A20M, LOCK, SVMDIS.
 constexpr std::uint64_t kVmCrValid = 0x1f, kLock = 1u << 3, kDisable = 1u << 4;
@@ -20,6 +20,16 @@ constexpr std::uint32_t kLastBranchFrom = 0x1db, kLastBranchTo = 0x1dc, kLastExc
                         kLastExceptionTo = 0x1de;
 
 }  // namespace
+
+/// The doorbell register (APM 2 15.29.8.2): a processor by its physical APIC id, which has more
+/// than 8 bits as an x2APIC's. False: reserved bits are set.
+bool Operation::ring_doorbell(std::uint64_t value) {
+    apic::LocalApic* apic = core_.local_apic();
+    if (apic == nullptr) return true;
+    if (value >> (apic->mode() == apic::ApicMode::x2apic ? 32 : 8) != 0) return false;
+    apic->send_doorbell(static_cast<std::uint32_t>(value), core_.now());
+    return true;
+}
 
 bool Operation::allows_efer(std::uint64_t value) const noexcept {
     return !(value & efer::kSVME) || !(vm_cr_ & kDisable);
@@ -60,6 +70,9 @@ bool Operation::read_msr(std::uint32_t number, std::uint64_t& value, bool& fault
         case kSmmControl:
             fault = true;
             return true;  // write only
+        case kDoorbell:
+            fault = true;
+            return features_.avic;
         default:
             return false;
     }
@@ -112,6 +125,10 @@ bool Operation::write_msr(std::uint32_t number, std::uint64_t value, bool& fault
             return true;
         case kIgnne:
             fault = (value & ~std::uint64_t{1}) != 0;
+            return true;
+        case kDoorbell:
+            if (!features_.avic) return false;
+            fault = !ring_doorbell(value);
             return true;
         case kSmmControl:
             return true;  // DEVIATION: no system-management mode to control

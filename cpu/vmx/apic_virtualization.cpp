@@ -1,7 +1,5 @@
 // Virtualization of the guest's local APIC by the virtual-APIC page (SDM 3C chapter 30): TPR
 // shadow, APIC accesses and registers, x2APIC MSRs, virtual-interrupt delivery, posted interrupts.
-#include <bit>
-
 #include "cpu/descriptor.h"
 #include "cpu/msr_file.h"
 #include "cpu/vmx/guest.h"
@@ -42,37 +40,14 @@ constexpr bool is_writable_register(std::uint32_t offset) noexcept {
 
 }  // namespace
 
-// --- the page; where no memory answers, it reads as ones ---
-
-std::uint32_t Guest::apic_register(std::uint32_t offset) const {
-    std::uint32_t value = ~std::uint32_t{0};
-    core_.ram().read(raw(Field::VIRTUAL_APIC_ADDRESS) + offset, value);
-    return value;
-}
-
-void Guest::set_apic_register(std::uint32_t offset, std::uint32_t value) {
-    core_.ram().write(raw(Field::VIRTUAL_APIC_ADDRESS) + offset, value);
-}
-
-void Guest::set_vector(std::uint32_t registers, unsigned vector, bool set) {
-    const std::uint32_t offset = registers + 16 * (vector / 32);
-    const std::uint32_t bit = 1u << (vector % 32);
-    const std::uint32_t value = apic_register(offset);
-    set_apic_register(offset, set ? value | bit : value & ~bit);
-}
-
-/// The highest vector of VISR or VIRR, or 0.
-unsigned Guest::highest_vector(std::uint32_t registers) const {
-    for (unsigned i = 8; i-- > 0;)
-        if (const std::uint32_t value = apic_register(registers + 16 * i); value != 0)
-            return 32 * i + 31 - static_cast<unsigned>(std::countl_zero(value));
-    return 0;
+VirtualApicPage Guest::virtual_apic() const {
+    return {core_.ram(), raw(Field::VIRTUAL_APIC_ADDRESS)};
 }
 
 // --- priorities (SDM 3C 30.1, 30.2) ---
 
 void Guest::virtualize_tpr() {
-    const std::uint32_t tpr = apic_register(kTpr) & 0xff;
+    const std::uint32_t tpr = virtual_apic().get(kTpr) & 0xff;
     if (uses(secondary::kVirtualInterruptDelivery)) {
         virtualize_ppr();
         return;
@@ -83,24 +58,24 @@ void Guest::virtualize_tpr() {
 
 /// VPPR from VTPR and SVI, then whether an interrupt is pending.
 void Guest::virtualize_ppr() {
-    const std::uint32_t tpr = apic_register(kTpr) & 0xff;
+    const std::uint32_t tpr = virtual_apic().get(kTpr) & 0xff;
     const auto svi = static_cast<std::uint32_t>(SVI::get(raw(Field::GUEST_INTERRUPT_STATUS)));
-    set_apic_register(kPpr, priority(tpr) >= priority(svi) ? tpr : svi & 0xf0);
+    virtual_apic().set(kPpr, priority(tpr) >= priority(svi) ? tpr : svi & 0xf0);
     evaluate_virtual_interrupts();
 }
 
 void Guest::evaluate_virtual_interrupts() {
     const std::uint64_t rvi = RVI::get(raw(Field::GUEST_INTERRUPT_STATUS));
     virtual_interrupt_ = uses(secondary::kVirtualInterruptDelivery) &&
-                         priority(rvi) > priority(apic_register(kPpr) & 0xff);
+                         priority(rvi) > priority(virtual_apic().get(kPpr) & 0xff);
     if (virtual_interrupt_) core_.poll_soon();
 }
 
 void Guest::virtualize_eoi() {
     std::uint64_t status = raw(Field::GUEST_INTERRUPT_STATUS);
     const auto vector = static_cast<unsigned>(SVI::get(status));
-    set_vector(kIsr, vector, false);
-    status = SVI::set(status, highest_vector(kIsr));
+    virtual_apic().set_vector(kIsr, vector, false);
+    status = SVI::set(status, virtual_apic().highest_vector(kIsr).value_or(0));
     set_raw(Field::GUEST_INTERRUPT_STATUS, status);
     virtualize_ppr();
     static constexpr Field kBitmaps[4] = {Field::EOI_EXIT_BITMAP_0, Field::EOI_EXIT_BITMAP_1,
@@ -110,7 +85,7 @@ void Guest::virtualize_eoi() {
 }
 
 void Guest::request_virtual_interrupt(unsigned vector) {
-    set_vector(kIrr, vector, true);
+    virtual_apic().set_vector(kIrr, vector, true);
     const std::uint64_t status = raw(Field::GUEST_INTERRUPT_STATUS);
     if (vector > RVI::get(status)) set_raw(Field::GUEST_INTERRUPT_STATUS, RVI::set(status, vector));
     evaluate_virtual_interrupts();
@@ -120,10 +95,10 @@ void Guest::request_virtual_interrupt(unsigned vector) {
 void Guest::deliver_virtual_interrupt() {
     std::uint64_t status = raw(Field::GUEST_INTERRUPT_STATUS);
     const auto vector = static_cast<unsigned>(RVI::get(status));
-    set_vector(kIsr, vector, true);
-    set_apic_register(kPpr, vector & 0xf0);
-    set_vector(kIrr, vector, false);
-    status = RVI::set(SVI::set(status, vector), highest_vector(kIrr));
+    virtual_apic().set_vector(kIsr, vector, true);
+    virtual_apic().set(kPpr, vector & 0xf0);
+    virtual_apic().set_vector(kIrr, vector, false);
+    status = RVI::set(SVI::set(status, vector), virtual_apic().highest_vector(kIrr).value_or(0));
     set_raw(Field::GUEST_INTERRUPT_STATUS, status);
     virtual_interrupt_ = false;
     program_->deliver_interrupt(static_cast<std::uint8_t>(vector));
@@ -149,7 +124,7 @@ void Guest::trap_after_instruction(ActionKind kind, std::uint64_t value) {
 
 // --- accesses to the APIC-access page (SDM 3C 30.4) ---
 
-bool Guest::is_apic_access_page(std::uint64_t page) const noexcept {
+bool Guest::is_apic_access_page(std::uint64_t, std::uint64_t page) const noexcept {
     return uses(secondary::kVirtualizeApicAccesses) && page == apic_access_page_;
 }
 
@@ -196,19 +171,19 @@ void Guest::emulate_apic_write(std::uint32_t offset) {
     const std::uint32_t row = offset & 0xff0;
     const bool delivery = uses(secondary::kVirtualInterruptDelivery);
     if (row == kTpr) {
-        set_apic_register(kTpr, apic_register(kTpr) & 0xff);
+        virtual_apic().set(kTpr, virtual_apic().get(kTpr) & 0xff);
         return virtualize_tpr();
     }
     if (row == kEoi && delivery) {
-        set_apic_register(kEoi, 0);
+        virtual_apic().set(kEoi, 0);
         return virtualize_eoi();
     }
     if (row == kIcrHigh) {
-        set_apic_register(kIcrHigh, apic_register(kIcrHigh) & 0xff000000);
+        virtual_apic().set(kIcrHigh, virtual_apic().get(kIcrHigh) & 0xff000000);
         return;
     }
     if (row == kIcrLow && delivery) {
-        const std::uint32_t icr = apic_register(kIcrLow);
+        const std::uint32_t icr = virtual_apic().get(kIcrLow);
         const bool self = (icr & kIcrReserved) == 0 && (icr & kIcrShorthand) == kIcrSelf &&
                           (icr & (kIcrLevel | kIcrMode)) == 0 && (icr & 0xf0) != 0;
         if (self) return request_virtual_interrupt(icr & 0xff);
@@ -229,10 +204,10 @@ bool Guest::virtualizes_msr(std::uint32_t msr, bool write) const {
 
 void Guest::access_virtual_cr8(const Action& action) {
     if (action.kind == ActionKind::cr_read) {
-        core_.set_gpr(action.gpr, (apic_register(kTpr) & 0xff) >> 4);
+        core_.set_gpr(action.gpr, (virtual_apic().get(kTpr) & 0xff) >> 4);
     } else {
         if (action.value >> 4 != 0) return program_->raise(kGP);
-        set_apic_register(kTpr, static_cast<std::uint32_t>(action.value << 4));
+        virtual_apic().set(kTpr, static_cast<std::uint32_t>(action.value << 4));
         virtualize_tpr();
     }
     program_->complete_instruction(action.instruction_length);
@@ -282,10 +257,10 @@ bool Guest::process_posted_interrupts() {
         std::uint32_t requests = 0;
         core_.ram().read(descriptor + 4 * i, requests);
         core_.ram().write(descriptor + 4 * i, std::uint32_t{0});
-        set_apic_register(kIrr + 16 * i, apic_register(kIrr + 16 * i) | requests);
+        virtual_apic().set(kIrr + 16 * i, virtual_apic().get(kIrr + 16 * i) | requests);
     }
     const std::uint64_t status = raw(Field::GUEST_INTERRUPT_STATUS);
-    const unsigned highest = highest_vector(kIrr);
+    const unsigned highest = virtual_apic().highest_vector(kIrr).value_or(0);
     if (highest > RVI::get(status))
         set_raw(Field::GUEST_INTERRUPT_STATUS, RVI::set(status, highest));
     evaluate_virtual_interrupts();

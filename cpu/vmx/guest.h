@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "cpu/core.h"
+#include "cpu/virtual_apic_page.h"
 #include "cpu/vmx/region.h"
 
 namespace hvsim::cpu::vmx {
@@ -119,7 +120,7 @@ class Guest final : public GuestMode {
     }
     void boundary_passed() override;
     bool defers_debug_trap(std::uint64_t bits) override;
-    bool is_apic_access_page(std::uint64_t page) const noexcept override;
+    bool is_apic_access_page(std::uint64_t guest, std::uint64_t page) const noexcept override;
     engine::MmioHandler* serve_apic_access(std::uint32_t offset, mmu::Access access,
                                            unsigned size) override;
 
@@ -159,10 +160,7 @@ class Guest final : public GuestMode {
     std::uint64_t saved_interruptibility() const;
     void vmx_abort(std::uint32_t indicator);
     // apic_virtualization.cpp
-    std::uint32_t apic_register(std::uint32_t offset) const;
-    void set_apic_register(std::uint32_t offset, std::uint32_t value);
-    void set_vector(std::uint32_t registers, unsigned vector, bool set);
-    unsigned highest_vector(std::uint32_t registers) const;
+    VirtualApicPage virtual_apic() const;
     void virtualize_tpr();
     void virtualize_ppr();
     void virtualize_eoi();

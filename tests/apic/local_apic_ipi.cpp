@@ -171,6 +171,52 @@ TEST_CASE("NMI, SMI, INIT and SIPI travel; what the manual calls invalid does no
     CHECK_FALSE(target.state().tmr.test(0x40));
 }
 
+TEST_CASE("a doorbell comes to one processor, in either mode, and is no interrupt") {
+    for (const bool x2apic : {false, true}) {
+        ApicMachine machine({0, 1, 2});
+        if (x2apic) machine.enter_x2apic();
+        machine.apics[0]->send_doorbell(2, 0);
+        CHECK_FALSE(machine.apics[1]->take_doorbell());
+        CHECK(machine.apics[2]->take_doorbell());
+        CHECK_FALSE(machine.apics[2]->take_doorbell());
+        CHECK_FALSE(machine.apics[2]->highest_requested());
+        machine.apics[0]->send_doorbell(9, 0);
+        machine.apics[2]->send_doorbell(2, 0);  // to itself
+        CHECK(machine.apics[2]->take_doorbell());
+    }
+}
+
+TEST_CASE("x2APIC: arbitrated messages of devices, by cluster or id") {
+    ApicMachine machine({0, 1, 2, 0x10, 0x11});
+    machine.enter_x2apic();
+    machine.apics[0]->set_tpr(0x20);
+    machine.apics[1]->set_tpr(0x10);
+    InterruptMessage message;
+    message.width = DestinationWidth::x2apic;
+    message.destination_mode = DestinationMode::logical;
+    message.redirection_hint = true;
+    message.vector = 0x50;
+    const InterruptSource device{InterruptSource::Kind::device, 8};
+    message.destination = 0x3;
+    CHECK(machine.router->deliver(message, device, 0) == 1);
+    CHECK(machine.receivers(0x50) == 0b00010);
+    message.destination = 0x7;
+    CHECK(machine.router->deliver(message, device, 0) == 1);
+    CHECK(machine.receivers(0x50) == 0b00100);
+    message.destination = 1 << 16 | 0x3;  // cluster 1
+    message.redirection_hint = false;
+    CHECK(machine.router->deliver(message, device, 0) == 2);
+    CHECK(machine.receivers(0x50) == 0b11000);
+    message.delivery_mode = DeliveryMode::lowest_priority;
+    machine.apics[3]->set_tpr(0x10);
+    CHECK(machine.router->deliver(message, device, 0) == 1);
+    CHECK(machine.receivers(0x50) == 0b10000);
+    message.destination_mode = DestinationMode::physical;
+    message.destination = 0x10;
+    CHECK(machine.router->deliver(message, device, 0) == 1);
+    CHECK(machine.receivers(0x50) == 0b01000);
+}
+
 TEST_CASE("the ICR as a whole, for the synthetic MSR") {
     ApicMachine machine({0, 1});
     CHECK(machine.apics[0]->write_icr(0x0100'0000'0000'4040, 0));

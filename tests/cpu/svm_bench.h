@@ -26,6 +26,10 @@ class RegisterFile : public ExecutionCore {
     void shorten_deadline(sim::Time) noexcept override {}
     void request_stop() noexcept override {}
     void poll_soon() noexcept override {}
+    void complete_instruction(unsigned length) override {
+        set_rip(rip() + length);
+        shadow = false;
+    }
     void set_guest_mode(GuestMode* mode) noexcept override { guest_mode = mode; }
     void inject(const Event& event) override { injected.push_back(event); }
     bool has_injection() const noexcept override { return !injected.empty(); }

@@ -41,6 +41,11 @@ constexpr Broken kBroken[] = {
          b.intercept(ExitCode::MSR);
          b.put(vmcb::MSRPM_BASE_PA, ~0ull);
      }},
+    {122, "15.5.1", "MSRPM_BASE_PA",
+     [](Bench& b) {
+         b.intercept(ExitCode::MSR);
+         b.put(vmcb::MSRPM_BASE_PA, (1ull << 48) - 0x2000);  // to the greatest physical address
+     }},
     {123, "15.5.1", "GUEST_ASID", [](Bench& b) { b.put(vmcb::GUEST_ASID, 0); }},
     {124, "15.21.10", "VINTR", [](Bench& b) { b.put(vmcb::VINTR, vintr::V_NMI_ENABLE::kMask); }},
     {130, "15.34", "NESTED_CONTROL", [](Bench& b) { b.put(vmcb::NESTED_CONTROL, 2); }},
@@ -115,7 +120,7 @@ TEST_CASE("what the rules allow at their borders") {
         b.intercept(ExitCode::IOIO);
         b.intercept(ExitCode::MSR);
         b.put(vmcb::IOPM_BASE_PA, (1ull << 48) - 0x3000);
-        b.put(vmcb::MSRPM_BASE_PA, (1ull << 48) - 0x2000);
+        b.put(vmcb::MSRPM_BASE_PA, (1ull << 48) - 0x3000);
     }
     SUBCASE("maps that nothing looks at") {
         b.put(vmcb::IOPM_BASE_PA, ~0ull);

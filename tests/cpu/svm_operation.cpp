@@ -242,6 +242,10 @@ TEST_CASE("models announce what their generation has of SVM") {
     CHECK(sim::bit(features("amd-rome"), 17));
     CHECK_FALSE(sim::bit(features("amd-milan"), 25));
     CHECK(sim::bit(features("amd-genoa"), 25));
+    CHECK(sim::bit(features("amd-rome"), 13));
+    CHECK_FALSE(sim::bit(features("amd-milan"), 13));  // AVIC is there, but not announced
+    CHECK_FALSE(sim::bit(features("amd-rome"), 18));
+    CHECK(sim::bit(features("amd-genoa"), 18));
     context.slat = false;
     CHECK_FALSE(sim::bit(features("amd-rome"), 0));
     context.virtualization = false;

@@ -392,7 +392,7 @@ TEST_CASE("whatever memory holds, a walk ends with an answer") {
         stage.ram = &t.ram;
         stage.kind = static_cast<SecondStageKind>(next() % 3);
         stage.root = (kBase + next() % 64 * 4096) | (next() & 0x40) | (next() % 2 + 3) << 3;
-        stage.npt_mode = static_cast<NptMode>(next() % 3);
+        stage.npt_mode = static_cast<NptMode>(next() % 4);
         stage.mode_based_execute = next() % 2 != 0;
         stage.tlb = next() % 2 != 0 ? &tlb : nullptr;
         PagingState paging;

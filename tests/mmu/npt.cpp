@@ -211,6 +211,57 @@ TEST_CASE("host tables in PAE format") {
     CHECK(r.fault.information == (kFinal | 4));
 }
 
+TEST_CASE("host tables in legacy format") {
+    Tables t;
+    const std::uint64_t directory = t.page(), table = t.page();
+    const auto put = [&t](std::uint64_t address, std::uint64_t entry) {
+        REQUIRE(t.ram.write(address, static_cast<std::uint32_t>(entry)));
+    };
+    const auto get = [&t](std::uint64_t address) {
+        std::uint32_t entry = 0;
+        REQUIRE(t.ram.read(address, entry));
+        return std::uint64_t{entry};
+    };
+    const std::uint64_t small_pde = directory + 0x300 * 4, pte = table + 2 * 4;
+    const std::uint64_t large_pde = directory + 0x301 * 4;
+    put(small_pde, table | kAll);
+    put(pte, kFrame | kAll);
+    put(pte + 4, ~0u);
+    put(large_pde, 0x00400000 | 0x2000 | kAll | kPS);  // PSE-36: address bit 32
+    SecondStage stage;
+    stage.ram = &t.ram;
+    stage.kind = SecondStageKind::npt;
+    stage.npt_mode = NptMode::legacy;
+    stage.npt_nx = stage.npt_tells_fetches = false;
+    stage.root = directory;
+    const auto go = [&stage](std::uint64_t gpa, Access access) {
+        WalkSteps steps;
+        NestedTranslation r = translate_guest_physical(stage, gpa, {.access = access}, steps);
+        CHECK(steps.nested <= 2);
+        return r;
+    };
+    CHECK(go(0xc000'2123, Access::read).system_physical == kFrame + 0x123);
+    CHECK(get(small_pde) == (table | kAll | kA));
+    CHECK(get(pte) == (kFrame | kAll | kA));
+    CHECK(go(0xc000'2123, Access::write).writable);
+    CHECK(get(pte) == (kFrame | kAll | kA | kD));
+    CHECK(get(pte + 4) == 0xffffffff);  // the next entry is another one's
+    const NestedTranslation large = go(0xc065'4321, Access::write);
+    CHECK(large.system_physical == 0x1'0065'4321);
+    CHECK(large.page_shift == 22);
+    put(large_pde, 0x00400000 | 1u << 21 | kAll | kPS);
+    CHECK(go(0xc065'4321, Access::read).fault.information == (kFinal | 8 | 4 | 1));
+    stage.npt_page_size_extensions = false;  // PS is ignored: a table where nothing is
+    put(large_pde, table | kAll | kPS);
+    CHECK(go(0xc040'2000, Access::read).system_physical == kFrame);
+    put(pte, kFrame | kP | kUS);
+    CHECK(go(0xc000'2123, Access::write).fault.information == (kFinal | 4 | 2 | 1));
+    CHECK(go(0xc000'2123, Access::execute).executable);  // no NX in this format
+    put(pte, 0);
+    CHECK(go(0xc000'2123, Access::execute).fault.information == (kFinal | 4));
+    CHECK(go(0x1'c000'2123, Access::read).fault.information == (kFinal | 4));
+}
+
 TEST_CASE("nested tables outside RAM have reserved bits set") {
     Nested n;
     n.stage.root = 0xf000'0000;

@@ -20,8 +20,8 @@ inline constexpr Rule kEntryRules[] = {
     {111, "15.5.1", "CS_ATTRIB", "L and D not both 1 in long mode"},
     {112, "5.2.2", "CR3", "PDPTEs whose reserved bits are 0; found: the PDPTE"},
     {120, "15.5.1", "INTERCEPT_MISC2", "the VMRUN intercept (bit 0) 1"},
-    {121, "15.5.1", "IOPM_BASE_PA", "a map within the physical address space"},
-    {122, "15.5.1", "MSRPM_BASE_PA", "a map within the physical address space"},
+    {121, "15.5.1", "IOPM_BASE_PA", "a map that ends below the greatest physical address"},
+    {122, "15.5.1", "MSRPM_BASE_PA", "a map that ends below the greatest physical address"},
     {123, "15.5.1", "GUEST_ASID", "an ASID other than 0"},
     {124, "15.21.10", "VINTR", "virtual NMIs only with the NMI intercept"},
     {130, "15.34", "NESTED_CONTROL", "no encrypted guest: this processor has no SEV"},
@@ -32,6 +32,11 @@ inline constexpr Rule kEntryRules[] = {
     {140, "15.16.2", "TLB_CONTROL", "an encoding that is not reserved"},
     {141, "15.20", "EVENTINJ", "a type that is not reserved"},
     {142, "15.20", "EVENTINJ", "a vector that belongs to an exception"},
+    {150, "15.29.4.1", "VINTR", "x2AVIC only with AVIC"},
+    {151, "15.29.4.3", "AVIC_PHYSICAL_TABLE", "a last index of at most 255, with x2AVIC 511"},
+    {152, "15.29.4.3", "AVIC_PHYSICAL_TABLE", "a table within the physical address space"},
+    {153, "15.29.4.3", "AVIC_BACKING_PAGE", "a page within the physical address space"},
+    {154, "15.29.4.3", "AVIC_LOGICAL_TABLE", "a table within the physical address space"},
 };
 
 inline constexpr Rule kUndefinedRules[] = {

@@ -88,6 +88,7 @@ using V_IGN_TPR = sim::Bits<20>;
 using V_INTR_MASKING = sim::Bits<24>;
 using VGIF_ENABLE = sim::Bits<25>;
 using V_NMI_ENABLE = sim::Bits<26>;
+using X2AVIC_ENABLE = sim::Bits<30>;
 using AVIC_ENABLE = sim::Bits<31>;
 using V_INTR_VECTOR = sim::Bits<39, 32>;
 }  // namespace vintr
@@ -162,21 +163,25 @@ using MOV = sim::Bits<63>;  ///< CR only: a MOV, not CLTS, LMSW or SMSW
 
 inline constexpr std::uint64_t kIopmBytes = 0x3000;   // APM 2 15.10.1
 inline constexpr std::uint64_t kMsrpmBytes = 0x2000;  // APM 2 15.11
+/// The last bytes of the permission maps that are looked at (APM 2 15.10.1, 15.11): a port beyond
+/// 0xffff has its bit behind those of all others.
+inline constexpr std::uint64_t kIopmLast = 0x2000, kMsrpmLast = 0x1fff;
 
 /// #VMEXIT codes. 0x00 to 0x5f are ranges: + register or vector. From 0x60 the code minus 0x60 is
 /// the bit number of the intercept in INTERCEPT_MISC1, MISC2 and MISC3, one after another.
 #define HVSIM_SVM_EXIT_CODES(X)                                                                    \
     X(CR0_READ, 0x00)                                                                              \
-    X(CR8_READ, 0x08) X(CR0_WRITE, 0x10) X(CR8_WRITE, 0x18) X(DR0_READ, 0x20) X(DR0_WRITE, 0x30)   \
-        X(EXCP0, 0x40) X(INTR, 0x60) X(NMI, 0x61) X(SMI, 0x62) X(INIT, 0x63) X(VINTR, 0x64)        \
-            X(CR0_SEL_WRITE, 0x65) X(IDTR_READ, 0x66) X(GDTR_READ, 0x67) X(LDTR_READ, 0x68)        \
-                X(TR_READ, 0x69) X(IDTR_WRITE, 0x6a) X(GDTR_WRITE, 0x6b) X(LDTR_WRITE, 0x6c) X(    \
-                    TR_WRITE, 0x6d) X(RDTSC, 0x6e) X(RDPMC, 0x6f) X(PUSHF, 0x70) X(POPF, 0x71)     \
-                    X(CPUID, 0x72) X(RSM, 0x73) X(IRET, 0x74) X(SWINT, 0x75) X(INVD, 0x76) X(      \
-                        PAUSE, 0x77) X(HLT, 0x78) X(INVLPG, 0x79) X(INVLPGA, 0x7a) X(IOIO, 0x7b)   \
-                        X(MSR, 0x7c) X(TASK_SWITCH, 0x7d) X(FERR_FREEZE, 0x7e) X(SHUTDOWN, 0x7f)   \
-                            X(VMRUN, 0x80) X(VMMCALL, 0x81) X(VMLOAD, 0x82) X(VMSAVE, 0x83)        \
-                                X(STGI, 0x84) X(CLGI, 0x85) X(SKINIT, 0x86) X(RDTSCP, 0x87) X(     \
+    X(CR8_READ, 0x08)                                                                              \
+    X(CR0_WRITE, 0x10) X(CR8_WRITE, 0x18) X(DR0_READ, 0x20) X(DR0_WRITE, 0x30) X(EXCP0, 0x40) X(   \
+        INTR, 0x60) X(NMI, 0x61) X(SMI, 0x62) X(INIT, 0x63) X(VINTR, 0x64) X(CR0_SEL_WRITE, 0x65)  \
+        X(IDTR_READ, 0x66) X(GDTR_READ, 0x67) X(LDTR_READ, 0x68) X(TR_READ, 0x69) X(               \
+            IDTR_WRITE, 0x6a) X(GDTR_WRITE, 0x6b) X(LDTR_WRITE, 0x6c) X(TR_WRITE, 0x6d)            \
+            X(RDTSC, 0x6e) X(RDPMC, 0x6f) X(PUSHF, 0x70) X(POPF, 0x71) X(CPUID, 0x72) X(RSM, 0x73) \
+                X(IRET, 0x74) X(SWINT, 0x75) X(INVD, 0x76) X(PAUSE, 0x77) X(HLT, 0x78)             \
+                    X(INVLPG, 0x79) X(INVLPGA, 0x7a) X(IOIO, 0x7b) X(MSR, 0x7c)                    \
+                        X(TASK_SWITCH, 0x7d) X(FERR_FREEZE, 0x7e) X(SHUTDOWN, 0x7f) X(VMRUN, 0x80) \
+                            X(VMMCALL, 0x81) X(VMLOAD, 0x82) X(VMSAVE, 0x83) X(STGI, 0x84)         \
+                                X(CLGI, 0x85) X(SKINIT, 0x86) X(RDTSCP, 0x87) X(                   \
                                     ICEBP, 0x88) X(WBINVD, 0x89) X(MONITOR, 0x8a) X(MWAIT, 0x8b)   \
                                     X(MWAIT_CONDITIONAL, 0x8c) X(XSETBV, 0x8d) X(RDPRU, 0x8e) X(   \
                                         EFER_WRITE_TRAP, 0x8f) X(CR0_WRITE_TRAP, 0x90)             \

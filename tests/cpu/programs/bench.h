@@ -102,8 +102,14 @@ class Machine final : private apic::InterruptFabric, private apic::EoiSink {
             core().start_at_sipi(CODE_BASE >> 12);
         } else {
             build_interrupt_table();
-            enter_long_mode();
+            enter_long_mode(core(), program["start"], STACK);
         }
+    }
+
+    /// Another processor begins like the first, at a label and with a stack of its own.
+    void start_processor(unsigned index, const std::string& label, std::uint64_t stack) {
+        apic(index).set_wait_for_sipi(false);
+        enter_long_mode(core(index), program[label], stack);
     }
 
     /// Runs all processors until they wait for what cannot come, or until `limit`.
@@ -216,8 +222,10 @@ class Machine final : private apic::InterruptFabric, private apic::EoiSink {
         void notice(sim::Time at) {
             noticed = std::min(noticed, at);
             if (!core.running()) return;
-            if (apic.has_init_pending()) core.request_stop();
-            else core.poll_soon();
+            if (apic.has_init_pending())
+                core.request_stop();
+            else
+                core.poll_soon();
         }
         void run(sim::Time until) {
             now = wake();
@@ -303,8 +311,7 @@ class Machine final : private apic::InterruptFabric, private apic::EoiSink {
         }
     }
 
-    void enter_long_mode() {
-        Core& c = core();
+    void enter_long_mode(Core& c, std::uint64_t rip, std::uint64_t stack) {
         c.set_efer(efer::kLME | efer::kLMA | efer::kNXE | efer::kSCE);
         c.set_cr(4, cr4::kPAE | cr4::kPGE | cr4::kOSFXSR | cr4::kOSXMMEXCPT);
         c.set_cr(3, PML4);
@@ -318,8 +325,8 @@ class Machine final : private apic::InterruptFabric, private apic::EoiSink {
         c.set_gdtr({GDT, GDT_LIMIT});
         c.set_idtr({IDT, IDT_LIMIT});
         c.set_rflags(rflags::kReserved1);
-        c.set_gpr(engine::kRsp, STACK);
-        c.set_rip(program["start"]);
+        c.set_gpr(engine::kRsp, stack);
+        c.set_rip(rip);
         poke(GDT + TASK + 5, peek<std::uint8_t>(GDT + TASK + 5) | 2u);
     }
 

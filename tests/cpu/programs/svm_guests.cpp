@@ -49,8 +49,6 @@ const std::vector<Unreachable> kUnreachable{
     {"TLBSYNC", "not announced (CPUID 80000008): #UD"},
     {"BUSLOCK", "not announced (CPUID 8000000a)"},
     {"IDLE_HLT", "not announced (CPUID 8000000a)"},
-    {"AVIC_INCOMPLETE_IPI", "AVIC is not announced (CPUID 8000000a)"},
-    {"AVIC_NOACCEL", "AVIC is not announced (CPUID 8000000a)"},
     {"VMGEXIT", "of SEV-ES guests only"},
     {"BUSY", "of SEV-SNP guests only"},
 };
@@ -62,12 +60,33 @@ TEST_CASE("programs under AMD-V exit, fail and go on as their headers say") {
         check_program<svm::Operation>(name, "amd-milan", note);
 }
 
+TEST_CASE("under AVIC an IPI and a doorbell wake a guest that waits on another processor") {
+    Options options;
+    options.model = "amd-rome";
+    options.processors = 2;
+    Machine m("svm_doorbell", options);
+    svm::Operation first(m.core()), second(m.core(1));
+    m.core().set_virtualization(&first);
+    m.core(1).set_virtualization(&second);
+    m.start_processor(1, "second", KERNEL_STACK);
+    CHECK(m.run(20 * sim::kMillisecond) == End::halted);
+    INFO(m.story());
+    CHECK(m.peek(EXITS) == 0);
+    REQUIRE(m.events() == 2);
+    CHECK(m.event(0).vector == 0x34);
+    CHECK(m.event(0).rip == m.program["behind_hlt"]);
+    CHECK(m.event(1).vector == 0x35);
+    CHECK(m.event(1).rip >= m.program["spinning"]);
+    CHECK(m.result(0) == 0x81);  // its VMMCALL
+}
+
 TEST_CASE("every class of VMRUN's checks has a program that breaks it") {
     check_rule_classes("svm", {{"control and debug registers, EFER, CS (15.5.1)", 101, 111},
                                {"PDPTEs (5.2.2)", 112, 112},
                                {"intercepts, maps, ASID (15.5.1)", 120, 124},
                                {"nested paging (15.25)", 130, 134},
-                               {"TLB control and EVENTINJ (15.16.2, 15.20)", 140, 142}});
+                               {"TLB control and EVENTINJ (15.16.2, 15.20)", 140, 142},
+                               {"AVIC (15.29.4)", 150, 154}});
 }
 
 TEST_CASE("every AMD-V exit code that the model knows has a program") {

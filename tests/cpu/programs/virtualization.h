@@ -6,6 +6,7 @@
 //   fail: NAME FIELD=VALUE...       an entry that ends in VMfailValid with this error
 //   event: vector=V FIELD=VALUE...  each event that the handlers of machine.inc have seen, in order
 //   result: INDEX=VALUE...          what the program has stored
+//   model: NAME                     another processor model
 //   ends: shutdown                  where the processor does not halt
 //   nmi:                            an NMI arrives when the processor waits
 //   sipi: VECTOR                    a start-up IPI does
@@ -59,7 +60,8 @@ inline std::vector<Expectation> read_header(const std::string& name) {
         if (!expected.kind.ends_with(':') || expected.kind.size() < 2) continue;
         expected.kind.pop_back();
         expected.text = line;
-        const std::set<std::string> kinds{"exit", "fail", "event", "result", "ends", "nmi", "sipi"};
+        const std::set<std::string> kinds{"exit", "fail", "event", "result",
+                                          "ends", "nmi",  "sipi",  "model"};
         if (!kinds.contains(expected.kind)) continue;
         std::string word;
         while (words >> word) {
@@ -180,14 +182,16 @@ inline std::string log_differences(Machine& m, const std::vector<Expectation>& h
 /// makes a NotedExit of a record's address.
 template <typename Extension, typename Note>
 void check_program(const std::string& name, const std::string& model, Note&& note) {
+    const std::vector<Expectation> header = read_header(name);
     Options options;
     options.model = model;
+    for (const Expectation& line : header)
+        if (line.kind == "model") options.model = line.name;
     Machine m(name, options);
     Extension operation(m.core());
     m.core().set_virtualization(&operation);
     BrokenRules rules;
     m.recorder.set_sink(&rules, sim::EventLevel::event);
-    const std::vector<Expectation> header = read_header(name);
     const bool shutdown = std::any_of(header.begin(), header.end(),
                                       [](const Expectation& e) { return e.kind == "ends"; });
     End end = m.run(20 * sim::kMillisecond);
