@@ -16,9 +16,19 @@ endif()
 # that hides these names is found out here, one that behaves differently by the engine's self-test.
 set(interposed
   helper_inb helper_inw helper_inl helper_outb helper_outw helper_outl
-  helper_syscall helper_sysenter helper_sysret helper_sysexit helper_write_crN helper_wrmsr helper_xsetbv helper_rdrand unicorn_fill_tlb tb_gen_code gen_intermediate_code tlb_flush
+  helper_syscall helper_sysenter helper_sysret helper_sysexit helper_load_seg helper_iret_protected
+  helper_lret_protected helper_write_crN helper_wrmsr helper_xsetbv helper_rdrand unicorn_fill_tlb tb_gen_code gen_intermediate_code tlb_flush
   tcg_gen_exit_tb tcg_gen_qemu_ld_i32 tcg_gen_qemu_ld_i64 tcg_gen_qemu_st_i32 tcg_gen_qemu_st_i64
-  tlb_reset_dirty_by_vaddr memory_region_dispatch_read memory_region_dispatch_write)
+  tlb_reset_dirty_by_vaddr memory_region_dispatch_read memory_region_dispatch_write
+  translator_loop cpu_ldub_code cpu_check_watchpoint cpu_watchpoint_address_matches)
+foreach(access ret_ldub le_lduw le_ldul le_ldq be_lduw be_ldul be_ldq
+               ret_stb le_stw le_stl le_stq be_stw be_stl be_stq)
+  list(APPEND interposed helper_${access}_mmu)
+endforeach()
+foreach(operation add_fetch and_fetch or_fetch xor_fetch fetch_add fetch_and fetch_or fetch_xor xchg
+                  cmpxchg)
+  list(APPEND interposed tcg_gen_atomic_${operation}_i64)
+endforeach()
 set(called cpu_vmexit tcg_func_start tcg_gen_lookup_and_goto_ptr tlb_set_page tlb_flush_page tb_invalidate_phys_range)
 set(probe "")
 set(addresses "")
@@ -48,7 +58,10 @@ foreach(name ${interposed})
   target_link_options(unicorn::unicorn INTERFACE LINKER:--wrap=${name}_x86_64)
 endforeach()
 target_link_options(unicorn::unicorn INTERFACE
-  LINKER:--undefined=__wrap_mmap64 LINKER:--undefined=__wrap_tb_gen_code_x86_64)
-# ld resolves wrapped names only in objects that it sees as such.
+  LINKER:--undefined=__wrap_mmap64 LINKER:--undefined=__wrap_tlb_flush_x86_64
+  LINKER:--undefined=__wrap_tb_gen_code_x86_64 LINKER:--undefined=__wrap_helper_ret_ldub_mmu_x86_64)
+# ld resolves wrapped names only in objects that it sees as such. What calls the library's own as its
+# last act must jump there: that looks for its caller among the translated code.
 set_source_files_properties(cpu/engine/host_wrappers.cpp cpu/engine/interpose.cpp
-  PROPERTIES COMPILE_OPTIONS -fno-lto)
+  cpu/engine/interpose_access.cpp cpu/engine/interpose_translation.cpp
+  PROPERTIES COMPILE_OPTIONS "-fno-lto;-O2;-foptimize-sibling-calls")

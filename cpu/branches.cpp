@@ -70,4 +70,32 @@ Branch decode_branch(std::span<const std::uint8_t> bytes, CodeMode mode) noexcep
     }
 }
 
+NearBranch decode_near_branch(std::span<const std::uint8_t> bytes) noexcept {
+    std::size_t at = 0;
+    while (at < bytes.size() && is_legacy_prefix(bytes[at])) ++at;
+    if (at < bytes.size() && (bytes[at] & 0xf0) == 0x40) ++at;
+    const auto byte = [&](std::size_t i) { return at + i < bytes.size() ? bytes[at + i] : 0u; };
+    using Kind = NearBranch::Kind;
+    switch (byte(0)) {
+        case 0xc3:
+            return {Kind::ret, 0};
+        case 0xc2:
+            return {Kind::ret, static_cast<std::uint16_t>(byte(1) | byte(2) << 8)};
+        case 0xe8:
+            return {Kind::call, 0};
+        case 0xe9:
+        case 0xeb:
+        case 0xe3:
+            return {Kind::jump, 0};
+        case 0xff: {
+            const unsigned field = byte(1) >> 3 & 7;
+            return {field == 2 ? Kind::call : field == 4 ? Kind::jump : Kind::none, 0};
+        }
+        case 0x0f:
+            return {(byte(1) & 0xf0) == 0x80 ? Kind::jump : Kind::none, 0};
+        default:
+            return {(byte(0) & 0xf0) == 0x70 ? Kind::jump : Kind::none, 0};
+    }
+}
+
 }  // namespace hvsim::cpu

@@ -19,4 +19,14 @@ struct Branch {
 /// their delivery is recorded as that of an event.
 Branch decode_branch(std::span<const std::uint8_t> bytes, CodeMode mode) noexcept;
 
+/// A near branch of 64-bit mode: what it does to the stack.
+struct NearBranch {
+    enum class Kind : std::uint8_t { none, jump, call, ret };
+    Kind kind = Kind::none;
+    std::uint16_t released = 0;  ///< bytes that RET takes besides the address
+};
+
+/// `bytes` are the whole instruction.
+NearBranch decode_near_branch(std::span<const std::uint8_t> bytes) noexcept;
+
 }  // namespace hvsim::cpu

@@ -10,6 +10,12 @@
 #include "sim/error.h"
 
 namespace hvsim::cpu {
+namespace {
+
+constexpr auto kSingleStep = static_cast<engine::InterceptCode>(
+    static_cast<std::uint32_t>(engine::InterceptCode::exception) + kDB);
+
+}  // namespace
 
 Core::Core(engine::EngineGroup& engines, sim::Ram& ram, Bus& bus, SharedClock& clock,
            const sim::TimingProfile& timing, sim::Recorder& recorder, const CoreConfig& config,
@@ -136,7 +142,7 @@ CoreStop Core::run(sim::Time now, sim::Time deadline) {
         prepare_instruction();
         update_limit();
         engine_->run();
-        pass_boundary();
+        pass_boundary(false);
         if (stop_requested_ || left_guest_) {
             result = stop_;
             break;
@@ -149,10 +155,10 @@ CoreStop Core::run(sim::Time now, sim::Time deadline) {
 }
 
 void Core::on_limit() {
-    pass_boundary();
+    pass_boundary(true);
     if (stop_requested_ || left_guest_ || now() >= deadline_) return;
     // The next instruction is to be looked at.
-    if (last_branches_.enabled() || has_code_breakpoints()) return;
+    if (last_branches_.enabled() || held_debug_bits_ != 0) return;
     advance_apic();
     if (poll_) {
         if (due_event() != Due::nothing) return;
@@ -229,8 +235,10 @@ void Core::deliver(Event event, bool intercept_it) {
         }
         if (event.vector == kPF && event.type == EventType::hardware_exception)
             set_cr(2, event.address);
-        if (event.vector == kDB && event.type == EventType::hardware_exception)
-            set_dr(6, dr6_ | event.address);
+        if (event.type == EventType::hardware_exception) held_debug_bits_ = 0;
+        if (event.vector == kDB && event.type == EventType::hardware_exception &&
+            event.address != 0)
+            enter_debug_exception(event.address);
         Delivery delivery(*this);
         const std::uint64_t at = rip();
         switch (delivery.deliver(event)) {
@@ -277,14 +285,20 @@ void Core::on_intercept(const engine::Intercept& intercept) {
     engine::Engine* const engine = engine_.get();
     const bool system_call = intercept.code == engine::InterceptCode::syscall ||
                              intercept.code == engine::InterceptCode::sysenter;
-    if (!system_call) branch_.kind = BranchKind::none;  // it has not happened
+    const bool completed =
+        intercept.code == engine::InterceptCode::watchpoint || intercept.code == kSingleStep;
+    debug_bits_ = 0;
+    if (!system_call && !completed) branch_.kind = BranchKind::none;  // it has not happened
     handling_ = true;
-    if (intercept.code == engine::InterceptCode::page_fault)
+    if (completed) {
+        pass_boundary(true);
+        on_debug_trap(intercept);
+    } else if (intercept.code == engine::InterceptCode::page_fault)
         handle_page_fault(intercept);
     else
         Instructions(*this).handle(intercept);
     // An access that a handler serves has yet to happen.
-    if (assist_handler_ == nullptr) pass_boundary();
+    if (assist_handler_ == nullptr) pass_boundary(false);
     const bool goes_on = engine_.get() == engine && process_events() && engine_.get() == engine;
     handling_ = false;
     if (!goes_on) {
@@ -310,6 +324,7 @@ void Core::handle_page_fault(const engine::Intercept& intercept) {
             deliver(Event::page_fault(linear, refusal_.error_code));
             return;
         case Refusal::Kind::non_canonical: {
+            if (intercept.fault.access == engine::Access::execute) undo_branch(intercept);
             std::array<std::uint8_t, 15> bytes{};
             const bool stack =
                 intercept.fault.access != engine::Access::execute &&
@@ -334,6 +349,9 @@ void Core::handle_page_fault(const engine::Intercept& intercept) {
         case Refusal::Kind::device:
             assist_linear_ = linear & ~std::uint64_t{0xfff};
             assist(refusal_.physical, *this);
+            return;
+        case Refusal::Kind::code_breakpoint:
+            step_next_ = true;
             return;
     }
 }
@@ -437,6 +455,11 @@ mmu::WalkResult Core::walk(std::uint64_t linear, const mmu::AccessRequest& reque
 
 bool Core::translate(std::uint64_t linear, engine::Access access, bool user,
                      engine::Translation& out) noexcept {
+    if (code_breakpoints_ && !stepping_ && access == engine::Access::execute &&
+        is_breakpoint_page(linear)) {
+        refusal_ = {Refusal::Kind::code_breakpoint, 0, 0};
+        return false;
+    }
     mmu::AccessRequest request;
     request.access = access == engine::Access::execute ? mmu::Access::execute
                      : access == engine::Access::write ? mmu::Access::write
@@ -478,8 +501,30 @@ bool Core::translate(std::uint64_t linear, engine::Access access, bool user,
     return true;
 }
 
+/// An operand that reaches over into another page of a device.
+engine::MmioHandler* Core::assisting(std::uint64_t& physical) noexcept {
+    if (refusal_.kind != Refusal::Kind::device) return nullptr;
+    physical = refusal_.physical;
+    return this;
+}
+
+/// An operand in a device, in aligned parts.
+void Core::access_device(std::uint64_t physical, std::span<std::uint8_t> data, bool write) {
+    for (std::size_t at = 0, part = 0; at < data.size(); at += part) {
+        for (part = 8; part > data.size() - at || (physical + at) % part != 0;) part /= 2;
+        std::uint64_t value = 0;
+        if (write) {
+            std::memcpy(&value, data.data() + at, part);
+            mmio_write(physical + at, static_cast<unsigned>(part), value);
+        } else {
+            value = mmio_read(physical + at, static_cast<unsigned>(part));
+            std::memcpy(data.data() + at, &value, part);
+        }
+    }
+}
+
 Core::LinearAccess Core::access_linear(std::uint64_t linear, std::uint8_t* data, std::size_t size,
-                                       mmu::Access access, bool user, Event& fault) {
+                                       mmu::Access access, bool user, Event& fault, bool operand) {
     while (size > 0) {
         mmu::AccessRequest request{access, user, !user};
         const mmu::WalkResult result = walk(linear, request);
@@ -499,7 +544,9 @@ Core::LinearAccess Core::access_linear(std::uint64_t linear, std::uint8_t* data,
         }
         const std::size_t part = std::min<std::size_t>(size, sim::kPageSize - (linear & 0xfff));
         // Outside of RAM a descriptor table reads as all ones and a stack loses its bytes.
-        if (access == mmu::Access::write) {
+        if (operand && !ram_.contains(result.system_physical, part)) {
+            access_device(result.system_physical, {data, part}, access == mmu::Access::write);
+        } else if (access == mmu::Access::write) {
             ram_.write_bytes(result.system_physical, {data, part});
         } else if (!ram_.read_bytes(result.system_physical, {data, part})) {
             std::memset(data, 0xff, part);
@@ -585,7 +632,7 @@ void Core::complete_instruction(unsigned length) {
     set_interrupt_shadow(false);
     const std::uint64_t flags = engine_->system_flags();
     if (flags & rflags::kRF) set_rflags(rflags() & ~rflags::kRF);
-    if (flags & rflags::kTF) debug_trap(std::uint64_t{1} << 14);  // DR6.BS
+    trap_if_due(flags);
 }
 
 }  // namespace hvsim::cpu

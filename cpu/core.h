@@ -4,9 +4,11 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "cpu/branches.h"
 #include "cpu/bus.h"
+#include "cpu/debug_registers.h"
 #include "cpu/decode.h"
 #include "cpu/execution_core.h"
 #include "cpu/last_branches.h"
@@ -227,8 +229,10 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     /// Copies bytes from or to linear addresses as the processor itself does (descriptor tables,
     /// stacks): with supervisor rights, or the current level's when `user`. `fault` and the nested
     /// fault tell why not.
+    /// `operand`: of an instruction; it may be in a device.
     LinearAccess access_linear(std::uint64_t linear, std::uint8_t* data, std::size_t size,
-                               mmu::Access access, bool user, Event& fault);
+                               mmu::Access access, bool user, Event& fault, bool operand = false);
+    /// Goes on behind the instruction that was emulated: RIP, shadow, single step.
     void complete_instruction(unsigned length) override;
     /// True when the action was intercepted (and the exit performed).
     bool exits(const Action& action, const Event* vectoring = nullptr);
@@ -236,6 +240,16 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     void deliver(Event event, bool intercept_it = true);
     /// A debug trap with these bits for DR6 came with the instruction that has completed.
     void debug_trap(std::uint64_t bits);
+    /// What an instruction that the core performs has accessed, for breakpoints.
+    void note_access(std::uint64_t linear, std::size_t size, bool write);
+    void note_port(std::uint16_t port, unsigned size);
+    /// That instruction, or an iteration of it, has completed; `flags`: RFLAGS when it began.
+    void trap_if_due(std::uint64_t flags);
+    bool has_debug_bits() const noexcept { return debug_bits_ != 0; }
+    /// A #DB with these bits for DR6 is on its way to a handler.
+    void enter_debug_exception(std::uint64_t bits);
+    /// Debug traps that MOV SS has held off are part of the #DB of an INT1 behind it.
+    std::uint64_t take_held_debug_bits() noexcept { return std::exchange(held_debug_bits_, 0); }
     void raise(std::uint8_t vector, std::uint32_t error_code = 0) {
         deliver(Event::fault(vector, error_code));
     }
@@ -258,12 +272,14 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     // engine::EngineClient
     bool translate(std::uint64_t linear, engine::Access access, bool user,
                    engine::Translation& out) noexcept override;
+    engine::MmioHandler* assisting(std::uint64_t& physical) noexcept override;
     void on_intercept(const engine::Intercept& intercept) override;
     void on_limit() override;
     // engine::MmioHandler: the bus, for accesses outside a guest
     std::uint64_t mmio_read(std::uint64_t physical, unsigned size) override;
     void mmio_write(std::uint64_t physical, unsigned size, std::uint64_t value) override;
 
+    void access_device(std::uint64_t physical, std::span<std::uint8_t> data, bool write);
     mmu::PagingState paging_state() const;
     void paging_changed();
     void set_tsc_offset(std::uint64_t offset);
@@ -277,6 +293,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     void advance_apic();
     bool is_apic_page(std::uint64_t page) const noexcept;
     void handle_page_fault(const engine::Intercept& intercept);
+    void undo_branch(const engine::Intercept& intercept);
     void access_guest_apic(const engine::Intercept& intercept);
     void run_assist();
     void shutdown();
@@ -285,14 +302,27 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     bool process_events();
     bool process_one_event();
     void prepare_instruction();
-    void pass_boundary();
+    void pass_boundary(bool completed);
     void look_for_branch();
-    bool has_code_breakpoints() const noexcept { return code_breakpoints_; }
-    std::uint64_t code_breakpoint_hits() const;
+
+    // core_debug.cpp
+    void update_breakpoints();
+    void forget_breakpoint_pages();
+    bool is_breakpoint_page(std::uint64_t linear) const noexcept;
+    std::uint64_t linear_rip() const;
+    std::size_t peek_instruction(std::uint64_t linear, std::span<std::uint8_t> out);
+    void renew_shadow();
+    template <typename Matches>
+    std::uint64_t breakpoint_hits(Matches matches) const;
     void process_breakpoint();
+    void on_debug_trap(const engine::Intercept& intercept);
+    bool traps_branches_only() const noexcept;
+    void set_branch_traps(bool on) noexcept;
+
     enum class Due : std::uint8_t {
         nothing,
         injection,
+        held_debug_trap,
         smi,
         guest_before_nmi,
         nmi,
@@ -376,6 +406,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
             nested,
             device,
             guest_apic,
+            code_breakpoint,
         } kind{};
         std::uint32_t error_code = 0;
         std::uint64_t physical = 0;
@@ -386,9 +417,18 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     LastBranches last_branches_;
     Branch branch_;  // what the instruction at branch_from_ is, while it runs
     std::uint64_t branch_from_ = 0;
-    bool code_breakpoints_ = false;  // DR7 enables one
-    std::uint64_t dr6_ = 0;          // the engine changes its own at each single step
-    bool stepping_ = false;          // one instruction runs alone (GuestMode::wants_step)
+    std::array<Breakpoint, 4> breakpoints_{};
+    bool any_breakpoint_ = false, code_breakpoints_ = false;  // DR7 enables one
+    std::uint64_t dr6_ = 0;              // the engine changes its own at each single step
+    std::uint64_t debug_bits_ = 0;       // of the instruction that the core performs
+    std::uint64_t held_debug_bits_ = 0;  // that MOV SS holds off,
+    bool holds_debug_ = false;           // until behind the next instruction
+    bool step_next_ = false;           // the next instruction is on an execution breakpoint's page
+    bool stepping_ = false;            // one instruction runs alone
+    std::uint64_t stepped_from_ = 0;   // linear address of the latest that did
+    std::uint64_t stepped_flags_ = 0;  // RFLAGS before it
+    bool stack_shadow_ = false;        // it was MOV SS or POP SS
+    bool took_branch_ = false;
     engine::MmioHandler* assist_handler_ = nullptr;
     std::uint64_t assist_physical_ = 0, assist_linear_ = 0;
     Counters counters_;

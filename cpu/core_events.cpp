@@ -1,5 +1,8 @@
 // What happens between two instructions: injected events, interrupts, NMIs, and what the controls
 // of a guest make due there.
+#include <vector>
+
+#include "cpu/branches.h"
 #include "cpu/core.h"
 #include "cpu/descriptor.h"
 #include "cpu/instruction_length.h"
@@ -23,6 +26,7 @@ bool Core::takes_interrupt(bool open) const {
 /// What is due at this boundary, in the order of priorities (SDM 3A 6.9; APM 2 8.5).
 Core::Due Core::due_event() const {
     if (injection_pending_) return Due::injection;
+    if (held_debug_bits_ != 0 && !holds_debug_) return Due::held_debug_trap;
     const bool own = extension_ != nullptr && guest_ != nullptr;
     if (own && guest_->has_due(DueOrder::before_nmi)) return Due::guest_before_nmi;
     if (extension_ != nullptr && extension_->holds_events()) return Due::nothing;
@@ -64,16 +68,6 @@ bool Core::exits(ActionKind kind) {
     return exits(action);
 }
 
-/// Delivers the #DB of a breakpoint. An instruction of the handler runs before the next one: a
-/// handler with a breakpoint of its own makes no endless loop.
-void Core::process_breakpoint() {
-    const std::uint64_t hits = activity_ == ActivityState::active ? code_breakpoint_hits() : 0;
-    if (hits == 0) return;
-    Event event = Event::fault(kDB);
-    event.address = hits;
-    deliver(event);
-}
-
 bool Core::process_one_event() {
     switch (due_event()) {
         case Due::nothing:
@@ -85,6 +79,9 @@ bool Core::process_one_event() {
             counters_.injections++;
             deliver(injection_, false);
             if (guest_ != nullptr) guest_->boundary_passed();
+            return true;
+        case Due::held_debug_trap:
+            debug_trap(0);
             return true;
         case Due::smi:
             // DEVIATION: there is no system-management mode: an SMI that does not exit is lost.
@@ -153,10 +150,14 @@ void Core::deliver_interrupt(std::uint8_t vector) {
 void Core::prepare_instruction() {
     const bool assisted = assist_handler_ != nullptr;
     if (assisted) run_assist();
-    const bool traced = last_branches_.enabled() || has_code_breakpoints();
+    const bool traps_branches = (rflags() & rflags::kTF) != 0 && traps_branches_only();
+    const bool traced = last_branches_.enabled() || step_next_ || holds_debug_ || traps_branches;
     const bool steps = extension_ != nullptr && guest_ != nullptr && guest_->wants_step();
+    step_next_ = false;
     if (!traced && !steps) return;
-    if (last_branches_.enabled()) look_for_branch();
+    if (last_branches_.enabled() || traps_branches) look_for_branch();
+    stepped_from_ = linear_rip();
+    stepped_flags_ = rflags();
     // A page that no access can name: its address is not canonical.
     constexpr std::uint64_t kNowhere = std::uint64_t{1} << 62;
     if (!assisted) engine_->run_assisted(kNowhere, 0, *this);
@@ -165,48 +166,51 @@ void Core::prepare_instruction() {
 }
 
 /// An instruction has completed, or an event was delivered instead.
-void Core::pass_boundary() {
+void Core::pass_boundary(bool completed) {
     if (!stepping_) return;
     stepping_ = false;
-    if (branch_.kind == BranchKind::always ||
-        (branch_.kind == BranchKind::conditional && rip() != branch_from_ + branch_.length))
-        last_branches_.record(branch_from_, rip());
+    if (completed)
+        renew_shadow();
+    else
+        stack_shadow_ = false;
+    forget_breakpoint_pages();
+    holds_debug_ = false;
+    took_branch_ = branch_.kind == BranchKind::always || (branch_.kind == BranchKind::conditional &&
+                                                          rip() != branch_from_ + branch_.length);
+    if (took_branch_) last_branches_.record(branch_from_, rip());
     branch_.kind = BranchKind::none;
     if (extension_ != nullptr && guest_ != nullptr) guest_->boundary_passed();
 }
 
-void Core::debug_trap(std::uint64_t bits) {
-    engine_->set_dr(6, dr6_);
-    if (extension_ != nullptr && guest_ != nullptr && guest_->defers_debug_trap(bits)) return;
-    Event trap = Event::fault(kDB);
-    trap.address = bits;
-    deliver(trap);
-}
-
-/// Execution breakpoints in DR0 to DR3 (SDM 3B 18.2.4): while one is enabled, the core runs one
-/// instruction at a time.
-/// DEVIATION: Breakpoints on data and ports do not match.
-void Core::set_dr(unsigned index, std::uint64_t value) {
-    engine_->set_dr(index, value);
-    if (index == 6) dr6_ = value;
-    if (index != 7) return;
-    code_breakpoints_ = false;
-    for (unsigned i = 0; i < 4; ++i)
-        code_breakpoints_ |= (value >> (2 * i) & 3) && !(value >> (16 + 4 * i) & 3);
-}
-
-/// DR6.B0 to B3 for the instruction at RIP.
-std::uint64_t Core::code_breakpoint_hits() const {
-    if (!has_code_breakpoints() || (rflags() & rflags::kRF)) return 0;
-    const std::uint64_t dr7 = engine_->dr(7);
-    std::uint64_t linear = rip();
-    if (!code_mode().long64) linear = (segment(SegmentName::cs).base + linear) & 0xffffffff;
-    std::uint64_t hits = 0;
-    for (unsigned i = 0; i < 4; ++i) {
-        const bool enabled = (dr7 >> (2 * i) & 3) && !(dr7 >> (16 + 4 * i) & 3);
-        if (enabled && engine_->dr(i) == linear) hits |= std::uint64_t{1} << i;
+/// A near branch to an address that is not canonical faults before it does anything (SDM 2A CALL,
+/// JMP, RET); the engine has branched. The branch is the last instruction of the block before.
+void Core::undo_branch(const engine::Intercept& intercept) {
+    const std::uint32_t size = intercept.fault.previous_bytes;
+    if (size == 0 || rip() != intercept.fault.linear) return;
+    std::vector<std::uint8_t> code(size);
+    const std::uint64_t begin = intercept.fault.previous_block;
+    if (!peek_linear(begin, code, mmu::Access::execute)) return;
+    std::span<const std::uint8_t> last(code);
+    for (;;) {
+        const unsigned length = instruction_shape(last, code_mode()).length;
+        if (length == 0) return;
+        if (length == last.size()) break;
+        last = last.subspan(length);
     }
-    return hits;
+    const std::uint64_t rsp = gpr(engine::kRsp);
+    switch (const NearBranch branch = decode_near_branch(last); branch.kind) {
+        case NearBranch::Kind::none:
+            return;
+        case NearBranch::Kind::jump:
+            break;
+        case NearBranch::Kind::call:
+            set_gpr(engine::kRsp, rsp + 8);
+            break;
+        case NearBranch::Kind::ret:
+            set_gpr(engine::kRsp, rsp - 8 - branch.released);
+            break;
+    }
+    set_rip(begin + static_cast<std::uint64_t>(last.data() - code.data()));
 }
 
 /// Whether the next instruction is one that the last-branch records tell of.

@@ -20,6 +20,7 @@ void Core::swap_sides() {
 void Core::change_sides(engine::Transition transition) {
     const sim::Time time = now();
     const bool first = other_.engine == nullptr;
+    if (any_breakpoint_) engine_->set_watchpoints({});
     if (first)
         other_.engine =
             std::make_unique<engine::Engine>(engines_, static_cast<engine::EngineClient&>(*this));
@@ -32,6 +33,7 @@ void Core::change_sides(engine::Transition transition) {
         set_optional_intercepts({});
     }
     engine_->take_shared_state(*other_.engine, transition);
+    if (any_breakpoint_) update_breakpoints();
     on_guest_side_ = !on_guest_side_;
     assist_handler_ = nullptr;  // its instruction starts again
     base_ = time - engine_->code_bytes() * ps_per_byte_;

@@ -307,6 +307,7 @@ void Core::reset(bool init) {
     activity_ = ActivityState::active;
     injection_pending_ = false;
     last_branches_ = {};
+    held_debug_bits_ = 0;
     if (extension_ != nullptr) extension_->reset(init);
     if (init) return;
     pat_ = kPatReset;

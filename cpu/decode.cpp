@@ -39,7 +39,7 @@ bool prefixes(Cursor& cursor, Instruction& in, CodeMode mode, std::uint8_t& firs
         if (!cursor.next(first)) return false;
         switch (first) {
             case 0x66:
-                in.operand16 = true;
+                in.operand_prefix = true;
                 break;
             case 0x67:
                 in.address_override = true;
@@ -240,6 +240,7 @@ std::optional<Instruction> decode(std::span<const std::uint8_t> bytes, CodeMode 
     Cursor cursor(bytes);
     std::uint8_t byte = 0;
     if (!prefixes(cursor, in, mode, byte)) return std::nullopt;
+    in.operand16 = in.operand_prefix == mode.default32;
     in.opcode = byte;
     if (byte == 0x0f) {
         if (!cursor.next(byte)) return std::nullopt;

@@ -21,7 +21,8 @@ struct Instruction {
     std::uint32_t opcode = 0;  ///< 0xf4, 0x0f20, ...; without prefixes
     std::uint8_t modrm = 0;
     bool has_modrm = false;
-    bool operand16 = false, address_override = false, rep = false, repne = false, lock = false;
+    bool operand_prefix = false, operand16 = false;  ///< 66, and what it makes of the operand size
+    bool address_override = false, rep = false, repne = false, lock = false;
     std::uint8_t rex = 0;
     int segment_override = -1;  ///< SegmentName value, or -1
     std::uint32_t immediate = 0;

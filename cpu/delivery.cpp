@@ -55,12 +55,13 @@ std::uint64_t Delivery::return_rip(const Event& event) const {
     return core_.rip() + event.instruction_length;
 }
 
-/// The image of RFLAGS on the stack: RF is set for faults (SDM 3B 18.3.1.1).
+/// The image of RFLAGS on the stack: RF is set for faults, but for those of execution breakpoints
+/// (SDM 3B 18.3.1.1).
 std::uint64_t Delivery::pushed_flags(const Event& event) const {
     std::uint64_t flags = core_.rflags();
     const bool fault_class =
-        event.type == EventType::hardware_exception && event.vector != kDB && event.vector != kDF;
-    if (fault_class) flags |= rflags::kRF;
+        event.vector == kDB ? (event.address & dr6::kBD) != 0 : event.vector != kDF;
+    if (event.type == EventType::hardware_exception && fault_class) flags |= rflags::kRF;
     return flags;
 }
 

@@ -104,7 +104,6 @@ bool Instructions::fetch_intercepted(InterceptCode code) {
 
 void Instructions::exception(std::uint8_t vector, std::uint32_t error_code) {
     if (vector == kUD) return undefined_opcode();
-    if (vector == kDB) return core_.debug_trap(std::uint64_t{1} << 14);  // a single step: DR6.BS
     if (vector == kNP && returns_to_absent_stack(error_code)) vector = kSS;
     core_.deliver(Event::fault(vector, error_code));
 }
@@ -127,16 +126,23 @@ bool Instructions::returns_to_absent_stack(std::uint32_t selector) {
 /// VMX and SVM instructions come as #UD: the engine has neither.
 void Instructions::undefined_opcode() {
     const auto in = core_.fetch_instruction();
+    if (in && in->lock) return core_.raise(kUD);  // none of these may have it
     if (in && in->opcode == 0xf1) {  // INT1 (SDM 2A "INT1"): a #DB of its own type, DR6 unchanged
         Action action;
         action.kind = ActionKind::icebp;
         action.instruction_length = in->length;
         if (core_.exits(action)) return;
+        if (const std::uint64_t held = core_.take_held_debug_bits())
+            core_.enter_debug_exception(held);
         Event event;
         event.type = EventType::privileged_software_exception;
         event.vector = kDB;
         event.instruction_length = in->length;
         return core_.deliver(event);
+    }
+    if (in && in->opcode == 0x0f01 && in->mod() == 3 && in->reg_field() == 4) {  // SMSW
+        instruction_ = *in;
+        return control_register(InterceptCode::cr_read);
     }
     constexpr std::uint32_t kRdrandFeature = 1u << 30;  // CPUID.1:ECX
     if (in && in->opcode == 0x0fc7 && in->reg_field() == 6 && !in->memory && !in->rep &&
@@ -394,6 +400,7 @@ void Instructions::io(const engine::Intercept& intercept) {
     }
     core_.charge(delay);
     core_.poll_soon();
+    core_.note_port(action.io.port, action.io.size);
     core_.complete_instruction(in.length);
 }
 
@@ -429,6 +436,7 @@ void Instructions::string_io(const Instruction& in, const Action& action) {
         core_.bus_.write_io(action.io.port, action.io.size, value, core_.now(), delay);
     }
     core_.charge(delay);
+    core_.note_port(action.io.port, action.io.size);
     const bool down = (core_.rflags() & 1u << 10) != 0;
     const std::uint64_t step = down ? ~std::uint64_t{0} * action.io.size : action.io.size;
     const auto merged = [mask](std::uint64_t old, std::uint64_t fresh) {
@@ -437,7 +445,12 @@ void Instructions::string_io(const Instruction& in, const Action& action) {
     core_.set_gpr(index, merged(core_.gpr(index), offset + step));
     if (action.io.rep) {
         core_.set_gpr(engine::kRcx, merged(core_.gpr(engine::kRcx), count - 1));
-        if (count > 1) return;
+        if (count > 1) {
+            // SDM 3B 18.3.1.1: the return goes on in the middle of the instruction.
+            const std::uint64_t flags = core_.rflags();
+            if (core_.has_debug_bits()) core_.set_rflags(flags | rflags::kRF);
+            return core_.trap_if_due(flags);
+        }
     }
     core_.complete_instruction(in.length);
 }

@@ -59,7 +59,9 @@ void Instructions::control_register(InterceptCode code) {
     action.kind = write ? ActionKind::cr_write : ActionKind::cr_read;
     action.gpr = static_cast<std::uint8_t>(in.rm());
     // APM 3 MOV CRn: LOCK makes CR0 into CR8 where the processor announces it.
-    if (in.lock && action.number == 0) action.number = 8;
+    if (in.lock && (core_.model().vendor != Vendor::amd || action.number % 8 != 0))
+        return core_.raise(kUD);
+    if (in.lock) action.number = 8;
     if (write) {
         action.value = core_.gpr(action.gpr);
         if (!core_.code_mode().long64) action.value &= 0xffffffff;
@@ -98,11 +100,9 @@ void Instructions::debug_register(bool write) {  // SDM 3B 18.2
     action.value = core_.gpr(in.rm());
     if (core_.exits(action)) return;
     if (alias) number += 2;
-    constexpr std::uint64_t kGd = 1u << 13;
-    if (core_.dr(7) & kGd) {
-        core_.set_dr(7, core_.dr(7) & ~kGd);
+    if (core_.dr(7) & dr7::kGD) {
         Event event = Event::fault(kDB);
-        event.address = std::uint64_t{1} << 13;  // DR6.BD
+        event.address = dr6::kBD;
         return core_.deliver(event);
     }
     if (!write) {
@@ -113,7 +113,7 @@ void Instructions::debug_register(bool write) {  // SDM 3B 18.2
     if (!core_.code_mode().long64) value &= 0xffffffff;
     if (number >= 6 && value >> 32) return core_.raise(kGP);
     if (number == 6) value = (value & 0xe00f) | 0xffff0ff0;
-    if (number == 7) value = (value & 0xffff2bff) | 0x400;
+    if (number == 7) value = (value & 0xffff23ff) | 0x400;
     core_.set_dr(number, value);
     core_.complete_instruction(in.length);
 }
@@ -145,8 +145,9 @@ bool Instructions::linear_access(std::uint64_t linear, std::uint8_t* data, std::
                                  mmu::Access access, bool system) {
     Event fault;
     const bool user = !system && core_.cpl() == 3;
-    switch (core_.access_linear(linear, data, size, access, user, fault)) {
+    switch (core_.access_linear(linear, data, size, access, user, fault, !system)) {
         case Core::LinearAccess::done:
+            if (!system) core_.note_access(linear, size, access == mmu::Access::write);
             return true;
         case Core::LinearAccess::fault:
             core_.deliver(fault);
@@ -269,6 +270,7 @@ void Instructions::load_system_segment(const Instruction& in, bool task) {
     Segment segment = descriptor.load(selector);
     segment.access_rights = descriptor.access_rights();
     if (wide) segment.base |= raw[1] << 32;
+    if (wide && !is_canonical(segment.base)) return core_.raise(kGP, error);
     if (task) {
         raw[0] |= std::uint64_t{1} << 41;  // busy
         if (!linear_access(linear, reinterpret_cast<std::uint8_t*>(raw.data()), 8,

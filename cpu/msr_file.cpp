@@ -194,8 +194,8 @@ bool MsrFile::write(std::uint32_t number, std::uint64_t value) noexcept {
             mcg_status_ = 0;
             return true;
         case msr::kDebugCtl:
-            // DEVIATION: IA32_DEBUGCTL keeps LBR and BTF on Intel and nothing on AMD; neither
-            // records branches nor traps them.
+            // DEVIATION: IA32_DEBUGCTL.LBR of Intel records no branches. AMD's is that of the
+            // virtualization extension, and keeps nothing without it.
             if ((value & ~kDebugCtlValid) != 0 || (model_.vendor == Vendor::amd && value != 0))
                 return false;
             debugctl_ = value;

@@ -156,6 +156,7 @@ void Engine::Impl::before_block(std::uint64_t pc) {
 void Engine::Impl::handle_exit(std::uint32_t number) noexcept {
     in_handler = true;
     translating = false;
+    thread_context.load_bytes = 0;
     try {
         // Below 0x100 are interrupts and exceptions that were not intercepted; all of them are.
         SIM_ASSERT(number >= kExitNumberBase);
@@ -201,6 +202,8 @@ void Engine::Impl::settle_code_bytes(bool completed) noexcept {
 
 void Engine::Impl::dispatch(std::uint32_t code) {
     const bool completed = instruction_completed(code);
+    intercept.fault.previous_block = block_pc;
+    intercept.fault.previous_bytes = between_blocks ? block_work & 0xffff : 0;
     between_blocks = false;
     settle_code_bytes(completed);
     if (code == kExitRetranslate) return;
@@ -212,6 +215,18 @@ void Engine::Impl::dispatch(std::uint32_t code) {
         end_assist(completed);
     else if (assist.phase == Assist::Phase::armed)
         end_assist(false);
+    if (code == kExitWatchpoint) {
+        watched_rip = load<std::uint64_t>(layout.rip);
+        run_alone();
+        return;
+    }
+    const std::uint32_t met = std::exchange(watchpoints_met, 0);
+    intercept.watch.met = completed ? met : 0;
+    if (intercept.watch.met != 0 && code != kDebugException) {
+        // What else it is, a fault of the next instruction's fetch, comes again.
+        report(static_cast<std::uint32_t>(InterceptCode::watchpoint));
+        return;
+    }
     if (code != kExitBoundary) {
         report(code);
         return;
@@ -228,6 +243,8 @@ void Engine::Impl::report(std::uint32_t code) {
     if (has_error_code(code)) reported.error_code = load<std::uint32_t>(layout.error_code);
     if (is(code, InterceptCode::io)) reported.io = intercept.io;
     if (is(code, InterceptCode::page_fault)) reported.fault = intercept.fault;
+    if (is(code, InterceptCode::watchpoint) || code == kDebugException)
+        reported.watch = {intercept.watch.met, watched_rip};
     client.on_intercept(reported);
 }
 

@@ -83,6 +83,7 @@ enum class InterceptCode : std::uint32_t {
     sysenter = 0x402,    ///< SYSENTER: nothing was executed
     sysexit = 0x403,     ///< SYSEXIT: nothing was executed. (SYSRET runs natively.)
     page_fault = 0x404,  ///< translate() refused; see Intercept::fault
+    watchpoint = 0x405,  ///< the instruction that has completed met one; see Intercept::watch
 };
 
 struct Intercept {
@@ -98,8 +99,28 @@ struct Intercept {
         bool exact = false;        ///< `linear` has its low 12 bits: always so
         Access access{};
         bool user = false;
+        /// A fetch between two blocks: the one that ran before, which ends with what led here.
+        std::uint64_t previous_block = 0;
+        std::uint32_t previous_bytes = 0;  ///< 0: none, or not known
     } fault;
+    /// Of `watchpoint`, and of the #DB of a single step.
+    struct {
+        std::uint32_t met = 0;  ///< bit i: the instruction accessed what watchpoint i watches
+        std::uint64_t rip = 0;  ///< of that instruction
+    } watch;
 };
+
+/// A range of linear addresses whose accesses by instructions are reported.
+struct Watchpoint {
+    std::uint64_t linear = 0;
+    std::uint8_t bytes = 0;  ///< a power of two, to which `linear` is aligned; 0: none
+    bool reads = false, writes = false;
+    bool enabled = false;  ///< else it is only told beside another one of the same page
+    bool operator==(const Watchpoint&) const = default;
+};
+using Watchpoints = std::array<Watchpoint, 4>;
+
+class MmioHandler;
 
 /// Receives what the engine can't decide. All calls happen inside Engine::run or
 /// Engine::run_assisted on the caller's thread. An exception thrown from on_intercept or the
@@ -117,6 +138,10 @@ class EngineClient {
     /// memory. State must not be changed here, and RIP and the arithmetic flags are not exact.
     virtual bool translate(std::uint64_t linear, Access access, bool user,
                            Translation& out) noexcept = 0;
+
+    /// translate() has just refused a page that an assisted instruction accesses besides the one
+    /// it is assisted for: who serves it, at which physical page. nullptr: nobody, as for others.
+    virtual MmioHandler* assisting(std::uint64_t&) noexcept { return nullptr; }
 
     /// An instruction was intercepted before it had any effect (unless its code says otherwise).
     /// RIP is exactly on it. The state may be changed freely, RIP included; execution goes on from
@@ -182,9 +207,10 @@ class EngineGroup {
 };
 
 /// Starts in the state after power-up (SDM 3A table 10-1) with limit 0. DEVIATIONS: a store that
-/// changes a later instruction of its own block is seen from the next block on; breakpoints in DR0
-/// to DR3 don't match; near branches, RET and IRET to a non-canonical address fault at the target;
-/// MOV to SS of a null selector doesn't check its RPL.
+/// changes a later instruction of its own block is seen from the next block on; far branches, far
+/// RET and IRET to a non-canonical address fault at the target; outside 64-bit mode limits of data
+/// segments aren't checked, nor that they are null; #AC isn't raised for operands of x87 and FXSAVE
+/// that have no 2, 4 or 8 bytes, and where 16 bytes aren't aligned to 8.
 class Engine {
   public:
     Engine(EngineGroup& group, EngineClient& client);
@@ -240,8 +266,9 @@ class Engine {
     void set_efer(std::uint64_t value);
     unsigned cpl() const;
     bool in_64bit_code() const;
-    bool in_32bit_code() const;              ///< or 64-bit code
-    std::uint64_t dr(unsigned index) const;  ///< 0-3, 6, 7
+    bool in_32bit_code() const;  ///< or 64-bit code
+    /// DR0 to DR3, DR6, DR7: values only, what they do is the client's (set_watchpoints()).
+    std::uint64_t dr(unsigned index) const;
     void set_dr(unsigned index, std::uint64_t value);
     /// STI or MOV SS shadow: no interrupt before the next instruction has run.
     bool interrupt_shadow() const;
@@ -267,6 +294,10 @@ class Engine {
     void take_shared_state(const Engine& other, Transition transition);
 
     void set_optional_intercepts(const OptionalIntercepts& intercepts);
+
+    /// Costs only accesses to the pages that hold one. Of an instruction that meets one, the report
+    /// comes when it has completed, a repeated string instruction's iteration counting as one.
+    void set_watchpoints(const Watchpoints& watchpoints);
 
     // --- caches ---
     /// The page from which instructions at `linear` were fetched since the last flush, by user or

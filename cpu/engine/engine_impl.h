@@ -59,15 +59,27 @@ class ActiveEngine {
     ThreadContext saved_;
 };
 
-/// The page served by a handler while one instruction runs.
+/// The pages served by handlers while one instruction runs.
 struct Assist {
+    struct Page {
+        std::uint64_t linear = 0, physical = 0;
+        MmioHandler* handler = nullptr;
+    };
+    /// Source and destination, each across the end of a page.
+    static constexpr std::size_t kPages = 4;
+
     /// armed: the instruction's block has not begun; running: it has.
     enum class Phase : std::uint8_t { none, requested, armed, running };
     Phase phase = Phase::none;
     bool shadow_was_set = false;
-    std::uint64_t linear_page = 0;
-    std::uint64_t physical_page = 0;
-    MmioHandler* handler = nullptr;
+    std::array<Page, kPages> pages{};
+    std::size_t count = 0;
+
+    const Page* find(std::uint64_t linear) const noexcept {
+        for (std::size_t i = 0; i < count; ++i)
+            if (pages[i].linear == linear) return &pages[i];
+        return nullptr;
+    }
 };
 
 struct Engine::Impl final : CodeHolder {
@@ -107,8 +119,18 @@ struct Engine::Impl final : CodeHolder {
     void request_assist(std::uint64_t linear, std::uint64_t physical, MmioHandler& handler);
     void start_assist();
     void end_assist(bool completed);
+    /// Fills the library's TLB with an assisted page; false: it is none.
+    bool fill_assisted(std::uint64_t linear_page, int mmu_index);
+    /// translate() refused the page; another handler may serve it all the same.
+    bool assist_refused(std::uint64_t linear_page);
     std::uint64_t assist_read(std::uint64_t offset, unsigned size) noexcept;
     void assist_write(std::uint64_t offset, unsigned size, std::uint64_t value) noexcept;
+
+    // watchpoints.cpp
+    void set_watchpoints(const Watchpoints& wanted);
+    /// Whether to leave before an access that meets one: the instruction is to run alone.
+    bool meets_watchpoint(std::uint64_t address, std::uint64_t size, bool write) noexcept;
+    void run_alone();
 
     // memory.cpp: TLB and translated code
     bool fill_tlb(std::uint64_t address, int access, int mmu_index);
@@ -124,7 +146,9 @@ struct Engine::Impl final : CodeHolder {
     void empty_tlb_page(std::uint64_t linear);
     void drop_code(std::uint64_t page) override;
     bool code_buffer_used_up() const noexcept;
-    void begin_translation(std::uint64_t pc) noexcept;
+    void begin_translation(std::uint64_t pc, std::uint32_t flags) noexcept;
+    /// The block that is being translated runs at CPL 3 with RFLAGS.AC.
+    bool checks_alignment() const noexcept;
     int instructions_a_block() const noexcept;
     /// How many instructions a block may have after all that came out with `accesses` to memory; 0:
     /// it stays as it is.
@@ -192,6 +216,10 @@ struct Engine::Impl final : CodeHolder {
     bool between_blocks = false;  ///< the exit comes after a completed block
     Assist assist;
     OptionalIntercepts optional;
+    Watchpoints watchpoints{};
+    bool watching = false;              ///< one is enabled
+    std::uint32_t watchpoints_met = 0;  ///< by the instruction that runs alone
+    std::uint64_t watched_rip = 0;
 
     Translations translations;
     bool library_tlb_used = true;  ///< filled since it was emptied
@@ -203,6 +231,7 @@ struct Engine::Impl final : CodeHolder {
     bool code_buffer_full = false;
     bool translating = false;
     std::uint64_t translating_pc = 0;
+    std::uint32_t translating_flags = 0;  ///< hflags, and RFLAGS.IOPL, TF, RF, VM, AC
     // Linear pages where blocks are one instruction each; all ones: none.
     std::uint64_t before_unreachable = ~std::uint64_t{0};  ///< the next page can't be fetched
     std::uint64_t untranslatable = ~std::uint64_t{0};      ///< the library gave up on a block

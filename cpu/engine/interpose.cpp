@@ -1,9 +1,11 @@
 // Functions that take the place of the library's own (ld's --wrap). They see what its hooks don't:
 // the return address into translated code, from which the library restores the exact state of an
-// instruction; the full address and the privilege of a TLB miss; and each translation before it
-// begins. Each leaves by the library's own VM exit function, as its intercepted instructions do.
-// Nothing here may own anything when it leaves: the long jump runs no destructor.
+// instruction; the full address and the privilege of a TLB miss. (Those around translating are in
+// interpose_translation.cpp, those on the way of data in interpose_access.cpp.) Each leaves by the
+// library's own VM exit function, as its intercepted instructions do. Nothing here may own anything
+// when it leaves: the long jump runs no destructor.
 #include <algorithm>
+#include <array>
 
 #include "cpu/engine/engine_impl.h"
 
@@ -16,9 +18,6 @@ namespace {
 constexpr std::uint32_t code_of(InterceptCode code) {
     return static_cast<std::uint32_t>(code);
 }
-
-/// MemOp: log2 of the size, byte order (MOVBE).
-constexpr unsigned kOperationSize = 3, kOperationSwap = 8;
 
 std::uint64_t swapped(std::uint64_t value, unsigned size) {
     return __builtin_bswap64(value) >> (64 - 8 * size);
@@ -53,11 +52,6 @@ constexpr bool is_valid_native_msr(std::uint32_t number, std::uint64_t value) {
     }
 }
 
-void count_access(void* translator) {
-    thread_context.translator = translator;
-    ++thread_context.memory_accesses;
-}
-
 /// The library gives up on something that a guest can cause (LOCK BTR with a register while
 /// translating, a busy TSS in a call gate). That ends the guest's instruction or, where the state
 /// can't be told any more, the guest; never the simulator.
@@ -66,6 +60,30 @@ bool leave_for_guest() {
     if (engine == nullptr || !engine->running || engine->in_handler) return false;
     cpu_vmexit_x86_64(engine->environment, engine->library_gave_up(), 0, 0);
 }
+
+/// FS.base and GS.base, which survive that a return to an outer level makes their selectors null
+/// (SDM 2A IRET invalidates the segment; 64-bit mode uses the base all the same). The library
+/// clears them.
+class KeptBases {
+  public:
+    explicit KeptBases(Engine::Impl* engine)
+        : engine_(engine != nullptr && (engine->hflags() & hflag::kLongMode) != 0 ? engine
+                                                                                  : nullptr) {
+        for (std::size_t i = 0; engine_ != nullptr && i < kNames.size(); ++i)
+            bases_[i] = engine_->load<std::uint64_t>(offset(i) + engine_->layout.base);
+    }
+    void restore() const {
+        for (std::size_t i = 0; engine_ != nullptr && i < kNames.size(); ++i)
+            if (engine_->load<std::uint32_t>(offset(i) + engine_->layout.selector) == 0)
+                engine_->store(offset(i) + engine_->layout.base, bases_[i]);
+    }
+
+  private:
+    static constexpr std::array kNames{SegmentName::fs, SegmentName::gs};
+    std::size_t offset(std::size_t i) const { return engine_->segment_offset(kNames[i]); }
+    Engine::Impl* engine_;
+    std::array<std::uint64_t, 2> bases_{};
+};
 
 }  // namespace
 }  // namespace hvsim::cpu::engine
@@ -77,17 +95,9 @@ extern "C" {
 
 bool __real_unicorn_fill_tlb_x86_64(void* processor, std::uint64_t address, int size, int access,
                                     int mmu_index, bool probe, std::uintptr_t return_address);
-void* __real_tb_gen_code_x86_64(void* processor, std::uint64_t pc, std::uint64_t cs_base,
-                                std::uint32_t flags, int compile_flags);
 void __real_tlb_flush_x86_64(void* processor);
 void __real_tlb_reset_dirty_by_vaddr_x86_64(void* processor, std::uint64_t start,
                                             std::uint64_t length);
-void __real_gen_intermediate_code_x86_64(void* processor, void* block, int instructions);
-void __real_tcg_gen_exit_tb_x86_64(void* translator, const void* block, unsigned index);
-void __real_tcg_gen_qemu_ld_i32_x86_64(void* translator, void*, void*, std::uint64_t, unsigned);
-void __real_tcg_gen_qemu_ld_i64_x86_64(void* translator, void*, void*, std::uint64_t, unsigned);
-void __real_tcg_gen_qemu_st_i32_x86_64(void* translator, void*, void*, std::uint64_t, unsigned);
-void __real_tcg_gen_qemu_st_i64_x86_64(void* translator, void*, void*, std::uint64_t, unsigned);
 std::uint32_t __real_memory_region_dispatch_read_x86_64(uc_engine* uc, void* region,
                                                         std::uint64_t offset, std::uint64_t* value,
                                                         unsigned operation,
@@ -99,6 +109,9 @@ std::uint32_t __real_memory_region_dispatch_write_x86_64(uc_engine* uc, void* re
 
 void __real_helper_sysret_x86_64(void* environment, int operand_size);
 void __real_helper_write_crN_x86_64(void* environment, int number, std::uint64_t value);
+void __real_helper_load_seg_x86_64(void* environment, int segment, int selector);
+void __real_helper_iret_protected_x86_64(void* environment, int shift, int next_eip);
+void __real_helper_lret_protected_x86_64(void* environment, int shift, int addend);
 void __real_helper_wrmsr_x86_64(void* environment);
 void __real_helper_xsetbv_x86_64(void* environment, std::uint32_t index, std::uint64_t value);
 [[noreturn]] void __real_abort();
@@ -163,6 +176,29 @@ void __wrap_helper_sysret_x86_64(void* environment, int operand_size) {
         }
     }
     __real_helper_sysret_x86_64(environment, operand_size);
+}
+/// In 64-bit mode SS may become null where its RPL is the CPL, below 3 (SDM 2B MOV). The call of
+/// the library's own is the last thing here, so that it sees the caller that it returns to.
+void __wrap_helper_load_seg_x86_64(void* environment, int segment, int selector) {
+    constexpr int kSs = static_cast<int>(SegmentName::ss);
+    Engine::Impl* const engine = thread_context.engine;
+    if (engine != nullptr && segment == kSs && (selector & 0xfffc) == 0 &&
+        (selector & 3) != static_cast<int>(engine->hflags() & hflag::kCplMask)) {
+        engine->store<std::uint32_t>(engine->layout.error_code, 0);
+        cpu_vmexit_x86_64(environment, code_of(InterceptCode::exception) + 13, 0,
+                          reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
+    }
+    __real_helper_load_seg_x86_64(environment, segment, selector);
+}
+void __wrap_helper_iret_protected_x86_64(void* environment, int shift, int next_eip) {
+    const KeptBases bases(thread_context.engine);
+    __real_helper_iret_protected_x86_64(environment, shift, next_eip);
+    bases.restore();
+}
+void __wrap_helper_lret_protected_x86_64(void* environment, int shift, int addend) {
+    const KeptBases bases(thread_context.engine);
+    __real_helper_lret_protected_x86_64(environment, shift, addend);
+    bases.restore();
 }
 /// Reserved bits of CR3 are the client's to refuse.
 void __wrap_helper_write_crN_x86_64(void* environment, int number, std::uint64_t value) {
@@ -237,9 +273,9 @@ std::uint32_t __wrap_memory_region_dispatch_read_x86_64(uc_engine* uc, void* reg
     if (engine == nullptr || engine->assist.phase != Assist::Phase::running)
         return __real_memory_region_dispatch_read_x86_64(uc, region, offset, value, operation,
                                                          attributes);
-    const unsigned size = 1U << (operation & kOperationSize);
+    const unsigned size = 1U << (operation & mem_op::kSize);
     *value = engine->assist_read(offset, size);
-    if ((operation & kOperationSwap) != 0) *value = swapped(*value, size);
+    if ((operation & mem_op::kSwap) != 0) *value = swapped(*value, size);
     return 0;
 }
 
@@ -251,67 +287,10 @@ std::uint32_t __wrap_memory_region_dispatch_write_x86_64(uc_engine* uc, void* re
     if (engine == nullptr || engine->assist.phase != Assist::Phase::running)
         return __real_memory_region_dispatch_write_x86_64(uc, region, offset, value, operation,
                                                           attributes);
-    const unsigned size = 1U << (operation & kOperationSize);
-    if ((operation & kOperationSwap) != 0) value = swapped(value, size);
+    const unsigned size = 1U << (operation & mem_op::kSize);
+    if ((operation & mem_op::kSwap) != 0) value = swapped(value, size);
     engine->assist_write(offset, size, value);
     return 0;
-}
-
-void* __wrap_tb_gen_code_x86_64(void* processor, std::uint64_t pc, std::uint64_t cs_base,
-                                std::uint32_t flags, int compile_flags) {
-    thread_context.processor = processor;
-    Engine::Impl* const engine = thread_context.engine;
-    if (engine == nullptr)
-        return __real_tb_gen_code_x86_64(processor, pc, cs_base, flags, compile_flags);
-    if (engine->code_buffer_used_up()) cpu_vmexit_x86_64(engine->environment, kExitFlushCode, 0, 0);
-    engine->begin_translation(pc);
-    void* const block = __real_tb_gen_code_x86_64(processor, pc, cs_base, flags, compile_flags);
-    engine->end_translation(block);
-    return block;
-}
-
-void __wrap_gen_intermediate_code_x86_64(void* processor, void* block, int instructions) {
-    const Engine::Impl* const engine = thread_context.engine;
-    if (engine == nullptr)
-        return __real_gen_intermediate_code_x86_64(processor, block, instructions);
-    thread_context.memory_accesses = 0;
-    __real_gen_intermediate_code_x86_64(processor, block,
-                                        std::min(instructions, engine->instructions_a_block()));
-    const int instead = Engine::Impl::instructions_instead(block, thread_context.memory_accesses);
-    if (instead == 0) return;
-    tcg_func_start_x86_64(thread_context.translator);
-    __real_gen_intermediate_code_x86_64(processor, block, instead);
-}
-
-// The loads and stores of a block, counted.
-void __wrap_tcg_gen_qemu_ld_i32_x86_64(void* translator, void* value, void* address,
-                                       std::uint64_t index, unsigned operation) {
-    count_access(translator);
-    __real_tcg_gen_qemu_ld_i32_x86_64(translator, value, address, index, operation);
-}
-void __wrap_tcg_gen_qemu_ld_i64_x86_64(void* translator, void* value, void* address,
-                                       std::uint64_t index, unsigned operation) {
-    count_access(translator);
-    __real_tcg_gen_qemu_ld_i64_x86_64(translator, value, address, index, operation);
-}
-void __wrap_tcg_gen_qemu_st_i32_x86_64(void* translator, void* value, void* address,
-                                       std::uint64_t index, unsigned operation) {
-    count_access(translator);
-    __real_tcg_gen_qemu_st_i32_x86_64(translator, value, address, index, operation);
-}
-void __wrap_tcg_gen_qemu_st_i64_x86_64(void* translator, void* value, void* address,
-                                       std::uint64_t index, unsigned operation) {
-    count_access(translator);
-    __real_tcg_gen_qemu_st_i64_x86_64(translator, value, address, index, operation);
-}
-
-/// A block that ends without a jump of its own (full, or after POPF, STI, CLAC) would go back to
-/// the library's main loop. That loop only looks for requests that the next block's start sees too,
-/// so it goes on to the next block itself, as an indirect jump does.
-void __wrap_tcg_gen_exit_tb_x86_64(void* translator, const void* block, unsigned index) {
-    if (block == nullptr && thread_context.engine != nullptr)
-        return tcg_gen_lookup_and_goto_ptr_x86_64(translator);
-    __real_tcg_gen_exit_tb_x86_64(translator, block, index);
 }
 }
 

@@ -11,6 +11,9 @@
 
 namespace hvsim::cpu::engine {
 
+/// A step of the library's translator: of the block's state and the processor object.
+using TranslatorStep = void (*)(void* block_state, void* processor);
+
 /// What an interposed function of the library finds out about its caller.
 struct ThreadContext {
     /// The engine whose library call is under way; null: the library's own behaviour.
@@ -26,6 +29,14 @@ struct ThreadContext {
     /// The library's translator, and the memory accesses in the block that it is translating.
     void* translator = nullptr;
     unsigned memory_accesses = 0;
+    /// The library's own step that translates an instruction; where one begins that is to be
+    /// undefined (all ones: none); whether its 16-byte memory operand must be aligned.
+    TranslatorStep translate_instruction = nullptr;
+    std::uint64_t undefined_at = ~std::uint64_t{0};
+    bool aligned_operand = false;
+    /// The load on the slow path, whole: the library cuts it where it is not aligned.
+    std::uint64_t load_address = 0;
+    unsigned load_bytes = 0;
 };
 extern thread_local constinit ThreadContext thread_context;
 
@@ -36,6 +47,17 @@ inline constexpr std::uint32_t kExitBoundary = 0x4f0;    // before a block: limi
 inline constexpr std::uint32_t kExitFlushCode = 0x4f1;   // before translating: code buffer used up
 inline constexpr std::uint32_t kExitRetranslate =
     0x4f2;  // while translating: shorter blocks needed
+
+inline constexpr std::uint32_t kExitWatchpoint = 0x4f3;  // before an access that meets a watchpoint
+
+/// MemOp: log2 of the size, byte order (MOVBE), alignment.
+namespace mem_op {
+inline constexpr unsigned kSize = 3, kSize8 = 3, kSwap = 8;
+inline constexpr unsigned kAlignment = 7 << 4, kAligned = 7 << 4 /* to its size */,
+                          kAligned16 = 4 << 4;
+/// Slow paths take it above the index of the TLB.
+inline constexpr unsigned kShift = 4;
+}  // namespace mem_op
 
 /// Page protection bits of tlb_set_page.
 inline constexpr int kPageRead = 1, kPageWrite = 2, kPageExecute = 4;

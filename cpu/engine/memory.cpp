@@ -44,19 +44,15 @@ struct BlockDescriptor {
 
 bool Engine::Impl::fill_tlb(std::uint64_t address, int access, int mmu_index) {
     const std::uint64_t linear_page = sim::page_base(address);
-    if (assist.phase == Assist::Phase::running && linear_page == assist.linear_page &&
-        access != kInstructionFetch) {
-        library_tlb_used = true;
-        tlb_set_page_x86_64(processor, linear_page, kAssistPage, kPageRead | kPageWrite, mmu_index,
-                            sim::kPageSize);
-        return true;
-    }
+    const bool assisted = assist.phase == Assist::Phase::running && access != kInstructionFetch;
+    if (assisted && fill_assisted(linear_page, mmu_index)) return true;
     const std::uint8_t wanted = access == kDataStore          ? Translations::kWrite
                                 : access == kInstructionFetch ? Translations::kExecute
                                                               : Translations::kRead;
     const Translations::Known* known = translations.find(linear_page, mmu_index);
     if (known == nullptr || (known->granted & wanted) == 0) {
-        if (!ask_client(address, access, mmu_index)) return false;
+        if (!ask_client(address, access, mmu_index))
+            return assisted && assist_refused(linear_page) && fill_assisted(linear_page, mmu_index);
         known = translations.find(linear_page, mmu_index);
     }
 
@@ -164,13 +160,23 @@ bool Engine::Impl::code_buffer_used_up() const noexcept {
     return code_buffer_full || code_used_estimate >= code_buffer_bytes - kReserve;
 }
 
-void Engine::Impl::begin_translation(std::uint64_t pc) noexcept {
+void Engine::Impl::begin_translation(std::uint64_t pc, std::uint32_t flags) noexcept {
     translating = true;
     translating_pc = pc;
+    translating_flags = flags;
     code_used_estimate += kBlockBytes;  // also when the translation is abandoned
 }
 
+bool Engine::Impl::checks_alignment() const noexcept {
+    constexpr std::uint32_t kAlignmentCheck = 1u << 18;
+    return (translating_flags & kAlignmentCheck) != 0 &&
+           (translating_flags & hflag::kCplMask) == hflag::kCplMask;
+}
+
 int Engine::Impl::instructions_a_block() const noexcept {
+    // The library clears RFLAGS.RF at the block's end; it stands for one instruction.
+    constexpr std::uint32_t kResume = 1u << 16;
+    if ((translating_flags & kResume) != 0) return 1;
     const std::uint64_t page = sim::page_base(translating_pc);
     return page == before_unreachable || page == untranslatable ? 1 : kInstructionsABlock;
 }

@@ -105,6 +105,9 @@ class SelfTest final : public EngineClient {
         expect_intercept({0x0f, 0x22, 0xe0}, code(InterceptCode::cr_write) + 4, 0, 0, "MOV CR4");
         expect_intercept({0x0f, 0x23, 0xf8}, code(InterceptCode::dr_write) + 7, 0, 0, "MOV DR7");
         expect_intercept({0x0f, 0x01, 0x3b}, code(InterceptCode::invlpg), 0, 0, "INVLPG");
+        expect_intercept({0x48, 0xf0, 0x90}, code(InterceptCode::exception) + 6, 0, 0, "LOCK NOP");
+        expect_intercept({0x0f, 0x28, 0x04, 0x25, 0x08, 0x40, 0, 0},
+                         code(InterceptCode::exception) + 13, 0, 0, "an unaligned MOVAPS");
         expect_intercept({0x0f, 0x05}, code(InterceptCode::syscall), 0, 0, "SYSCALL");
         expect_intercept({0x0f, 0x01, 0xd1}, code(InterceptCode::xsetbv), 0, 0, "XSETBV");
         engine_.set_gpr(kRcx, 0xc0000100);

@@ -27,7 +27,7 @@ void on_block(uc_engine*, std::uint64_t pc, std::uint32_t work, void* user) {
     static_cast<Engine::Impl*>(user)->begin_block(pc, work);
 }
 
-// The assisted page's region; interpose.cpp takes its accesses before they come here.
+// The assisted pages' region; interpose.cpp takes its accesses before they come here.
 std::uint64_t on_assist_read(uc_engine*, std::uint64_t, unsigned, void*) {
     return ~std::uint64_t{0};
 }
@@ -132,9 +132,9 @@ void Engine::Impl::map_memory() {
           "uc_mem_map_ptr");
     check(uc_mem_map_ptr(uc, kPrivateBase, kPrivateBytes, UC_PROT_ALL, private_pages->bytes.data()),
           "uc_mem_map_ptr");
-    check(
-        uc_mmio_map(uc, kAssistPage, sim::kPageSize, &on_assist_read, this, &on_assist_write, this),
-        "uc_mmio_map");
+    check(uc_mmio_map(uc, kAssistPage, Assist::kPages * sim::kPageSize, &on_assist_read, this,
+                      &on_assist_write, this),
+          "uc_mmio_map");
     uc_hook hook = 0;
     check(uc_hook_add(uc, &hook, UC_HOOK_INTR, reinterpret_cast<void*>(&on_interrupt), this, 1, 0),
           "uc_hook_add");

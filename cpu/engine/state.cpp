@@ -234,7 +234,6 @@ std::uint64_t Engine::dr(unsigned index) const {
     SIM_ASSERT(index < 8 && index != 4 && index != 5);
     return impl_->load<std::uint64_t>(impl_->layout.dr + 8 * index);
 }
-// DEVIATION: breakpoints in DR0-DR3 don't match; the library is told nothing of DR7.
 void Engine::set_dr(unsigned index, std::uint64_t value) {
     SIM_ASSERT(index < 8 && index != 4 && index != 5);
     impl_->store(impl_->layout.dr + 8 * index, value);

@@ -1,6 +1,7 @@
 // Which actions of a guest exit (APM 2 15.7 to 15.14) and what the #VMEXIT records.
 #include <utility>
 
+#include "cpu/debug_registers.h"
 #include "cpu/descriptor.h"
 #include "cpu/svm/guest.h"
 #include "sim/error.h"
@@ -325,8 +326,11 @@ Guest::Exit Guest::describe(const Action& action) {
             out.has_next_rip = action.event.instruction_length != 0;
             if (action.event.has_error_code) out.info1 = action.event.error_code;
             if (action.event.vector == kPF) out.info2 = action.event.address;
-            // APM 2 15.12.2: DR6 in the VMCB has the exception's bits already.
-            if (action.event.vector == kDB) core_.set_dr(6, core_.dr(6) | action.event.address);
+            // APM 2 15.12.2: DR6 and DR7 in the VMCB are as the handler would see them.
+            if (action.event.vector == kDB && action.event.address != 0) {
+                core_.set_dr(6, (core_.dr(6) & ~dr6::kBreakpoints) | action.event.address);
+                core_.set_dr(7, core_.dr(7) & ~dr7::kGD);
+            }
             return out;
         case ActionKind::nested_page_fault:
             out.code = number(ExitCode::NPF);

@@ -14,7 +14,8 @@ constexpr std::uint32_t kTscRatio = 0xc0000104, kVmCr = msr::kAmdVmCr, kIgnne = 
 constexpr std::uint64_t kVmCrValid = 0x1f, kLock = 1u << 3, kDisable = 1u << 4;
 constexpr std::uint64_t kTscRatioValid = (std::uint64_t{1} << 40) - 1;
 
-// DebugCtl (APM 2 13.1.1.6): LBR, BTF, PB0 to PB3. DEVIATION: only LBR does something.
+// DebugCtl (APM 2 13.1.1.6): LBR, BTF, PB0 to PB3. DEVIATION: the breakpoint
+// pins do nothing.
 constexpr std::uint64_t kDebugControlValid = 0x3f;
 constexpr std::uint32_t kLastBranchFrom = 0x1db, kLastBranchTo = 0x1dc, kLastExceptionFrom = 0x1dd,
                         kLastExceptionTo = 0x1de;

@@ -116,7 +116,7 @@ bool Guest::watches_boundaries() const noexcept {
 /// A single-step trap waits among the pending debug exceptions for what comes before it.
 bool Guest::defers_debug_trap(std::uint64_t bits) {
     if (program_ == nullptr) return false;
-    pending_debug_ |= bits;
+    pending_debug_ |= bits | ((bits & kBreakpoints) != 0 ? kEnabledBreakpoint : 0);
     return true;
 }
 

@@ -17,7 +17,7 @@ constexpr std::uint64_t kZF = 1u << 6;
 Operation::Operation(Core& core) : core_(core) {}
 
 Operation::Name Operation::name_of(const Instruction& in) noexcept {
-    const bool prefixed = in.operand16 || in.rep || in.repne;
+    const bool prefixed = in.operand_prefix || in.rep || in.repne;
     if (in.lock) return Name::none;
     switch (in.opcode) {
         case 0x0f01:
@@ -42,14 +42,14 @@ Operation::Name Operation::name_of(const Instruction& in) noexcept {
             return prefixed ? Name::none : Name::vmwrite;
         case 0x0f3880:
         case 0x0f3881:
-            if (!in.memory || !in.operand16 || in.rep || in.repne) return Name::none;
+            if (!in.memory || !in.operand_prefix || in.rep || in.repne) return Name::none;
             return in.opcode == 0x0f3880 ? Name::invept : Name::invvpid;
         case 0x0fc7:
             if (!in.memory || in.repne) return Name::none;
             if (in.reg_field() == 7) return prefixed ? Name::none : Name::vmptrst;
             if (in.reg_field() != 6) return Name::none;
             if (in.rep) return Name::vmxon;
-            return in.operand16 ? Name::vmclear : Name::vmptrld;
+            return in.operand_prefix ? Name::vmclear : Name::vmptrld;
         default:
             return Name::none;
     }

@@ -55,6 +55,6 @@ TEST_CASE("system registers refuse reserved bits and keep the rest") {
     CHECK(m.result(20) == 0xffff0ff0);
     CHECK(m.result(21) == 0x07ff);
     CHECK(m.result(22) == 0xffff0fff);
-    CHECK(m.result(23) == (0xffff0fff | 1 << 13));
+    CHECK(m.result(23) == (0xffff0ff0 | 1 << 13));
     CHECK(m.result(24) == 0x400);
 }
