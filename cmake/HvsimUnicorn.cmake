@@ -16,8 +16,9 @@ endif()
 # that hides these names is found out here, one that behaves differently by the engine's self-test.
 set(interposed
   helper_inb helper_inw helper_inl helper_outb helper_outw helper_outl
-  helper_syscall helper_sysenter helper_sysret helper_sysexit helper_load_seg helper_iret_protected
-  helper_lret_protected helper_write_crN helper_wrmsr helper_xsetbv helper_rdrand unicorn_fill_tlb tb_gen_code gen_intermediate_code tlb_flush
+  helper_syscall helper_sysenter helper_sysret helper_sysexit helper_load_seg helper_ljmp_protected
+  helper_lcall_protected helper_iret_protected helper_lret_protected helper_write_crN helper_wrmsr helper_xsetbv
+  helper_rdrand unicorn_fill_tlb tb_gen_code gen_intermediate_code tlb_flush
   tcg_gen_exit_tb tcg_gen_qemu_ld_i32 tcg_gen_qemu_ld_i64 tcg_gen_qemu_st_i32 tcg_gen_qemu_st_i64
   tlb_reset_dirty_by_vaddr memory_region_dispatch_read memory_region_dispatch_write
   translator_loop cpu_ldub_code cpu_check_watchpoint cpu_watchpoint_address_matches)

@@ -250,6 +250,9 @@ void Core::deliver(Event event, bool intercept_it) {
                 if (event.is_exception())
                     recorder_.record(sim::EventKind::kException, now(), subject_, event.vector,
                                      event.error_code, at, event.address);
+                if (delivery.task_traps()) debug_trap(kTaskTrap);
+                return;
+            case Delivery::Outcome::exited:
                 return;
             case Delivery::Outcome::nested_fault: {
                 Action action;
@@ -398,11 +401,7 @@ mmu::PagingState Core::paging_state() const {
 
 void Core::paging_changed() {
     paging_ = paging_state();
-    const bool pae = paging_.mode == mmu::PagingMode::pae;
-    if (optional_.cr3_write != (pae || cr3_intercepted_)) {
-        optional_.cr3_write = pae || cr3_intercepted_;
-        engine_->set_optional_intercepts(optional_);
-    }
+    update_optional_intercepts();
     flush_tlb();
 }
 
@@ -622,10 +621,14 @@ void Core::flush_tlb_page(std::uint64_t linear) {
         engine_->flush_tlb_page(linear);
 }
 
-void Core::complete_instruction(unsigned length) {
+void Core::count_performed(unsigned length) {
     ++counters_.performed;
     counters_.performed_bytes += length;
     charge(length * ps_per_byte_);
+}
+
+void Core::complete_instruction(unsigned length) {
+    count_performed(length);
     std::uint64_t next = rip() + length;
     if (!code_mode().long64) next &= 0xffffffff;
     set_rip(next);

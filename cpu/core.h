@@ -150,8 +150,26 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     void set_interrupt_shadow(bool value) override { engine_->set_interrupt_shadow(value); }
     bool nmi_blocked() const override { return engine_->nmi_blocked(); }
     void set_nmi_blocked(bool value) override { engine_->set_nmi_blocked(value); }
-    ActivityState activity() const override { return activity_; }
-    void set_activity(ActivityState state) override { activity_ = state; }
+    /// A wait by MWAIT is no activity state of its own (SDM 3C 25.4.2).
+    ActivityState activity() const override {
+        return waits_on_memory() ? ActivityState::active : activity_;
+    }
+    void set_activity(ActivityState state) override {
+        activity_ = state;
+        monitor_.waiting = false;
+    }
+    /// It executes nothing until an event comes: by HLT or by MWAIT.
+    bool halted() const noexcept { return activity_ != ActivityState::active; }
+    /// It waits by MWAIT for a store to the monitored line, too.
+    bool waits_on_memory() const noexcept {
+        return monitor_.waiting && activity_ == ActivityState::hlt;
+    }
+    bool monitor_armed() const noexcept { return monitor_.armed; }
+    /// MONITOR of a linear address that can be read, and MWAIT.
+    void arm_monitor(std::uint64_t linear);
+    void wait_on_memory(bool breaks_on_interrupts);
+    /// The line that it waits for has changed.
+    bool memory_wait_is_over() const;
     void flush_tlb() override;
     void flush_tlb_page(std::uint64_t linear);
     /// Which local APIC delivers to this core: the one of the processor that it runs on.
@@ -201,7 +219,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     std::size_t peek_code(std::span<std::uint8_t> out) override;
 
     sim::Subject& subject() noexcept override { return subject_; }
-    const Model& model() const noexcept { return *model_; }
+    const Model& model() const noexcept override { return *model_; }
     engine::Engine& engine() noexcept { return *engine_; }
     /// That of the side which does not run; nullptr before the first entry.
     engine::Engine* other_engine() noexcept { return other_.engine.get(); }
@@ -238,6 +256,9 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     bool exits(const Action& action, const Event* vectoring = nullptr);
     /// Delivers an event through the IDT, with exits, double and triple faults (SDM 3A 6.15).
     void deliver(Event event, bool intercept_it = true);
+    /// An instruction of that many bytes was performed, not by the engine.
+    void count_performed(unsigned length);
+    static constexpr std::uint64_t kTaskTrap = std::uint64_t{1} << 15;  ///< DR6.BT
     /// A debug trap with these bits for DR6 came with the instruction that has completed.
     void debug_trap(std::uint64_t bits);
     /// What an instruction that the core performs has accessed, for breakpoints.
@@ -266,8 +287,18 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     sim::Time tsc_time();
 
   private:
+    /// What MONITOR watches (SDM 3A 9.10.4).
+    struct Monitor {
+        static constexpr std::size_t kLine = 64;
+        bool armed = false, waiting = false;
+        bool breaks_on_interrupts = false;  ///< the wait ends with a masked interrupt, too
+        std::uint64_t line = 0;             ///< system-physical
+        std::array<std::uint8_t, kLine> content{};
+    };
+
     friend class Delivery;
     friend class Instructions;
+    friend class TaskSwitch;
 
     // engine::EngineClient
     bool translate(std::uint64_t linear, engine::Access access, bool user,
@@ -281,6 +312,8 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
 
     void access_device(std::uint64_t physical, std::span<std::uint8_t> data, bool write);
     mmu::PagingState paging_state() const;
+    void update_optional_intercepts();
+    void end_memory_wait();
     void paging_changed();
     void set_tsc_offset(std::uint64_t offset);
     bool load_pdptes(std::uint64_t cr3);
@@ -349,8 +382,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
         mmu::PagingState paging;
         std::array<std::uint64_t, 4> pdptes{};
         std::uint64_t large_fills = 0;
-        engine::OptionalIntercepts optional;
-        bool cr3_intercepted = false;
+        engine::OptionalIntercepts requested, optional;
     };
     void swap_sides();
     void flush_other_side();
@@ -378,8 +410,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     mmu::PagingState paging_;
     std::array<std::uint64_t, 4> pdptes_{};
     std::uint64_t large_fills_ = 0;  // 2 MiB regions (hashed) filled from large pages
-    engine::OptionalIntercepts optional_;
-    bool cr3_intercepted_ = false;
+    engine::OptionalIntercepts requested_, optional_;  // as asked for, and as they are
     std::uint64_t ps_per_byte_;
     sim::Time base_ = 0;  // local time minus the time of the engine's code bytes
     sim::Time deadline_ = 0;
@@ -429,6 +460,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     std::uint64_t stepped_flags_ = 0;  // RFLAGS before it
     bool stack_shadow_ = false;        // it was MOV SS or POP SS
     bool took_branch_ = false;
+    Monitor monitor_;
     engine::MmioHandler* assist_handler_ = nullptr;
     std::uint64_t assist_physical_ = 0, assist_linear_ = 0;
     Counters counters_;

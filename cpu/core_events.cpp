@@ -227,12 +227,49 @@ sim::Time Core::guest_deadline() const noexcept {
 /// Outside a guest, while nothing waits and nothing is watched for.
 bool Core::is_quiet() const noexcept {
     return guest_ == nullptr && !injection_pending_ && activity_ == ActivityState::active &&
-           (apic_ == nullptr || !apic_->asks_processor()) && !has_code_breakpoints() &&
+           (apic_ == nullptr || !apic_->asks_processor()) && !code_breakpoints_ && !holds_debug_ &&
+           held_debug_bits_ == 0 &&
            !stop_requested_ && !left_guest_;
+}
+
+void Core::arm_monitor(std::uint64_t linear) {
+    const mmu::WalkResult at = walk(linear, {mmu::Access::read, cpl() == 3, false});
+    monitor_ = {};
+    if (at.outcome != mmu::WalkOutcome::ok) return;
+    monitor_.line = at.system_physical & ~std::uint64_t{Monitor::kLine - 1};
+    // Only memory can be watched (SDM 2B MONITOR: write-back).
+    monitor_.armed = ram_.read_bytes(monitor_.line, monitor_.content);
+}
+
+/// Without an armed monitor MWAIT is a no-operation; one that has triggered is not armed any more.
+void Core::wait_on_memory(bool breaks_on_interrupts) {
+    if (!monitor_.armed) return;
+    activity_ = ActivityState::hlt;
+    monitor_.waiting = true;
+    monitor_.breaks_on_interrupts = breaks_on_interrupts;
+    monitor_.armed = false;
+}
+
+/// A wait by MWAIT ends with a store to the line, or with an interrupt that is masked if it asked
+/// for that (SDM 2B MWAIT).
+void Core::end_memory_wait() {
+    if (!waits_on_memory()) return;
+    const bool interrupt =
+        monitor_.breaks_on_interrupts && apic_ != nullptr && interrupt_requested();
+    if (interrupt || memory_wait_is_over()) set_activity(ActivityState::active);
+}
+
+/// DEVIATION: a store that leaves the line as it was ends no wait; one by another processor or a
+/// device is seen when that one's turn is over (within a quantum).
+bool Core::memory_wait_is_over() const {
+    if (!waits_on_memory()) return false;
+    std::array<std::uint8_t, Monitor::kLine> now{};
+    return ram_.read_bytes(monitor_.line, now) && now != monitor_.content;
 }
 
 bool Core::process_events() {
     advance_apic();
+    end_memory_wait();
     if (is_quiet()) {
         poll_ = false;
         return true;

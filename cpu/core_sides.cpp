@@ -14,7 +14,7 @@ void Core::swap_sides() {
     std::swap(pdptes_, other_.pdptes);
     std::swap(large_fills_, other_.large_fills);
     std::swap(optional_, other_.optional);
-    std::swap(cr3_intercepted_, other_.cr3_intercepted);
+    std::swap(requested_, other_.requested);
 }
 
 void Core::change_sides(engine::Transition transition) {

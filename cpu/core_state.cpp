@@ -9,20 +9,7 @@ namespace {
 
 constexpr std::uint64_t kCr0Valid = cr0::kPE | cr0::kMP | cr0::kEM | cr0::kTS | cr0::kET |
                                     cr0::kNE | cr0::kWP | cr0::kAM | cr0::kNW | cr0::kCD | cr0::kPG;
-constexpr std::uint64_t kCr4Always = cr4::kVME | cr4::kPVI | cr4::kTSD | cr4::kDE | cr4::kPSE |
-                                     cr4::kPAE | cr4::kMCE | cr4::kPGE | cr4::kPCE | cr4::kOSFXSR |
-                                     cr4::kOSXMMEXCPT;
-
-/// CR4 bits that a model's features allow (SDM 3A 2.5).
-std::uint64_t valid_cr4(const Model& model, bool virtualization) {
-    std::uint64_t valid = kCr4Always;
-    if (model.features_7_ebx & 1u << 0) valid |= cr4::kFSGSBASE;
-    if (model.features_7_ebx & 1u << 7) valid |= cr4::kSMEP;
-    if (model.features_7_ebx & 1u << 20) valid |= cr4::kSMAP;
-    if (model.features_1_ecx & 1u << 26) valid |= cr4::kOSXSAVE;
-    if (virtualization && model.vendor == Vendor::intel) valid |= cr4::kVMXE;
-    return valid;
-}
+constexpr std::uint64_t kCr3NoFlush = std::uint64_t{1} << 63;
 
 /// Segment state after reset or SIPI (SDM 3A table 10-1).
 Segment real_mode_segment(std::uint16_t selector, std::uint64_t base, std::uint32_t rights) {
@@ -74,10 +61,16 @@ void Core::set_rflags(std::uint64_t value) {
 }
 
 void Core::set_optional_intercepts(const engine::OptionalIntercepts& intercepts) {
-    cr3_intercepted_ = intercepts.cr3_write;
-    engine::OptionalIntercepts wanted = intercepts;
+    requested_ = intercepts;
+    update_optional_intercepts();
+}
+
+/// What a guest's controls ask for, and what the core sees for itself.
+void Core::update_optional_intercepts() {
+    engine::OptionalIntercepts wanted = requested_;
     wanted.cr3_write |= paging_.mode == mmu::PagingMode::pae;
-    wanted.pause = true;  // it takes time
+    if (cr4_ & cr4::kUMIP) wanted.cr0_read = wanted.descriptor_reads = true;  // SMSW, SIDT, ...
+    wanted.pause = true;                                                      // it takes time
     wanted.sysret_checks_rip = model_->vendor == Vendor::intel;
     wanted.cr3_bits = model_->physical_address_bits;
     if (wanted == optional_) return;
@@ -130,6 +123,7 @@ bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MO
             if (extension_ != nullptr && !extension_->allows_cr(0, value)) return false;
             const bool paging_on = (value & cr0::kPG) && !(cr0_ & cr0::kPG);
             const bool paging_off = !(value & cr0::kPG) && (cr0_ & cr0::kPG);
+            if (paging_off && (cr4_ & cr4::kPCIDE)) return false;  // SDM 3A 4.10.1
             if (paging_on && (efer_ & efer::kLME)) {
                 if (!(cr4_ & cr4::kPAE) || ar::L::test(segment(SegmentName::cs).access_rights))
                     return false;
@@ -146,7 +140,10 @@ bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MO
             return true;
         }
         case 3: {
-            // Bits above MAXPHYADDR are reserved in long mode; 63 too without PCIDs.
+            // Bits above MAXPHYADDR are reserved in long mode; 63 too without PCIDs. With them it
+            // asks to keep what is cached (SDM 3A 4.10.4.1), and is not stored.
+            // DEVIATION: translations are not tagged by PCID: each MOV to CR3 drops all of them.
+            if (cr4_ & cr4::kPCIDE) value &= ~kCr3NoFlush;
             if ((efer_ & efer::kLMA) && value >> model_->physical_address_bits) return false;
             if (paging_.mode == mmu::PagingMode::pae && !load_pdptes_of(value)) return false;
             engine_->set_cr(3, value);
@@ -157,6 +154,10 @@ bool Core::write_cr_checked(unsigned index, std::uint64_t value) {  // SDM 2B MO
             if (value & ~valid_cr4(*model_, virtualization_)) return false;
             if (extension_ != nullptr && !extension_->allows_cr(4, value)) return false;
             if ((efer_ & efer::kLMA) && !(value & cr4::kPAE)) return false;
+            // SDM 3A 4.10.1: only in IA-32e mode, and with PCID 0.
+            if ((value & cr4::kPCIDE) && !(cr4_ & cr4::kPCIDE) &&
+                (!(efer_ & efer::kLMA) || (cr(3) & 0xfff) != 0))
+                return false;
             constexpr std::uint64_t kLoading = cr4::kPAE | cr4::kPGE | cr4::kPSE | cr4::kSMEP;
             if (pae_paging_with(cr0_, value) && ((value ^ cr4_) & kLoading) && !load_pdptes(cr(3)))
                 return false;
@@ -182,6 +183,7 @@ CpuidResult Core::native_cpuid(std::uint32_t leaf, std::uint32_t subleaf) const 
     context.apic_enabled = apic_ == nullptr || apic_->mode() != apic::ApicMode::disabled;
     context.virtualization = virtualization_;
     context.nx = nx_;
+    context.monitor = msrs_->monitor_enabled();
     context.slat = slat_;
     context.xcr0 = xcr0();
     return cpuid(*model_, context, leaf, subleaf);
@@ -308,6 +310,7 @@ void Core::reset(bool init) {
     injection_pending_ = false;
     last_branches_ = {};
     held_debug_bits_ = 0;
+    monitor_ = {};
     if (extension_ != nullptr) extension_->reset(init);
     if (init) return;
     pat_ = kPatReset;

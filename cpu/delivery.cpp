@@ -6,6 +6,7 @@
 
 #include "cpu/descriptor.h"
 #include "cpu/linear_address.h"
+#include "cpu/task_switch.h"
 
 namespace hvsim::cpu {
 namespace {
@@ -47,6 +48,7 @@ Delivery::Outcome Delivery::deliver(const Event& event) {
         done = long_mode(event);
     else
         done = protected_mode(event);
+    if (exited_) return Outcome::exited;
     if (done) return Outcome::delivered;
     return nested_ ? Outcome::nested_fault : Outcome::fault;
 }
@@ -238,7 +240,7 @@ bool Delivery::protected_mode(const Event& event) {  // SDM 3A 6.12
     const Gate gate(raw, 0);
     const unsigned type = gate.type();
     const bool gate32 = type == Gate::kInterrupt32 || type == Gate::kTrap32;
-    // DEVIATION: task gates (SDM 3A 6.12.2) raise #GP: hardware task switches are not performed.
+    if (type == Gate::kTask) return check_gate(event, gate, idt_error) && task_gate(event, gate);
     if (!gate32 && type != Gate::kInterrupt16 && type != Gate::kTrap16) return fail(kGP, idt_error);
     if (!check_gate(event, gate, idt_error)) return false;
     Target target;
@@ -251,6 +253,43 @@ bool Delivery::protected_mode(const Event& event) {  // SDM 3A 6.12
     const bool switched = target.cpl < core_.cpl() || (core_.rflags() & rflags::kVM);
     if (switched && !inner_stack32(target.cpl, ext, ss, sp)) return false;
     return push_frame32(event, target, gate32, ss, sp, switched);
+}
+
+/// SDM 3A 6.12.2: the handler is a task of its own.
+bool Delivery::task_gate(const Event& event, const Gate& gate) {
+    TaskSwitch task(core_, TaskSource::gate, &event);
+    switch (task.to_gate(gate, return_rip(event), pushed_flags(event))) {
+        case TaskSwitch::Outcome::done:
+            break;
+        case TaskSwitch::Outcome::exited:
+            exited_ = true;
+            return false;
+        case TaskSwitch::Outcome::nested_fault:
+            nested_ = true;
+            return false;
+        case TaskSwitch::Outcome::fault:
+            fault_ = task.fault();
+            return false;
+    }
+    task_traps_ = task.traps();
+    return !event.has_error_code || push_error_code(event, task.is_wide());
+}
+
+/// On the new task's stack.
+bool Delivery::push_error_code(const Event& event, bool wide) {
+    const Segment ss = core_.segment(SegmentName::ss);
+    const std::size_t size = wide ? 4 : 2;
+    const std::uint64_t rsp = core_.gpr(engine::kRsp);
+    const std::uint64_t top = sized(rsp - size, ss);
+    const bool expand_down = (ar::TYPE::get(ss.access_rights) & 0xc) == 4;
+    if (!expand_down && top + size - 1 > ss.limit) return fail(kSS, ext_bit(event));
+    std::array<std::uint8_t, 4> bytes{};
+    std::memcpy(bytes.data(), &event.error_code, size);
+    if (!write((ss.base + top) & 0xffffffff, std::span(bytes).first(size), core_.cpl() == 3))
+        return false;
+    const std::uint64_t mask = ar::DB::test(ss.access_rights) ? 0xffffffff : 0xffff;
+    core_.set_gpr(engine::kRsp, (rsp & 0xffffffff & ~mask) | top);
+    return true;
 }
 
 /// SS:ESP of the inner level from the TSS (SDM 3A 6.12.1, 8.2.1, 8.6).

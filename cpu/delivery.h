@@ -13,10 +13,12 @@ class Delivery {
   public:
     explicit Delivery(Core& core) : core_(core) {}
 
-    enum class Outcome { delivered, fault, nested_fault };
+    enum class Outcome { delivered, fault, nested_fault, exited };
     /// `fault` and `nested_fault` leave the reason in fault() or in the core's nested fault.
     Outcome deliver(const Event& event);
     const Event& fault() const noexcept { return fault_; }
+    /// It went to a task whose TSS asks for a debug trap.
+    bool task_traps() const noexcept { return task_traps_; }
 
   private:
     struct Target {
@@ -28,6 +30,8 @@ class Delivery {
     bool real_mode(const Event& event);
     bool protected_mode(const Event& event);
     bool long_mode(const Event& event);
+    bool task_gate(const Event& event, const Gate& gate);
+    bool push_error_code(const Event& event, bool wide);
     bool check_gate(const Event& event, const Gate& gate, std::uint32_t idt_error);
     bool load_code_segment(const Gate& gate, std::uint32_t ext, Target& target);
     bool read_descriptor(std::uint16_t selector, std::uint8_t vector, std::uint32_t error,
@@ -52,7 +56,7 @@ class Delivery {
 
     Core& core_;
     Event fault_;
-    bool nested_ = false;
+    bool nested_ = false, exited_ = false, task_traps_ = false;
 };
 
 /// How two exceptions combine (SDM 3A 6.15, table 6-5).

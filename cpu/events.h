@@ -87,6 +87,7 @@ enum class ActionKind : std::uint8_t {
     invd,
     wbinvd,
     invlpg,
+    invpcid,
     rdtsc,
     rdtscp,
     rdpmc,
@@ -141,7 +142,8 @@ struct Action {
         std::uint8_t segment = 0;        ///< and its segment, hardware encoding
     } io;
     const Instruction* decoded = nullptr;     ///< where its operands matter to the exit
-    Event event;                              ///< exception, external_interrupt
+    Event event;                              ///< exception, external_interrupt, task_switch
+    bool resume_flag = false;                 ///< task_switch: RFLAGS.RF as it would be saved
     const mmu::NestedFault* fault = nullptr;  ///< nested_page_fault
 };
 

@@ -6,6 +6,7 @@
 #include "apic/local_apic.h"
 #include "cpu/arch_state.h"
 #include "cpu/events.h"
+#include "cpu/models/model.h"
 #include "sim/recorder.h"
 #include "sim/timing.h"
 
@@ -56,6 +57,7 @@ class ExecutionCore : public ArchState {
     /// Goes on behind an instruction that was performed: RIP, shadow, single step.
     virtual void complete_instruction(unsigned length) = 0;
 
+    virtual const Model& model() const noexcept = 0;
     /// The local APIC of the processor that the core runs on.
     virtual apic::LocalApic* local_apic() noexcept = 0;
     virtual void set_local_apic(apic::LocalApic* apic) noexcept = 0;

@@ -46,6 +46,11 @@ void Instructions::handle(const engine::Intercept& intercept) {
             return software_interrupt();
         case InterceptCode::invlpg:
             return invlpg();
+        case InterceptCode::far_jump:
+        case InterceptCode::far_call:
+            return far_transfer(intercept);
+        case InterceptCode::task_return:
+            return task_return(intercept);
         case InterceptCode::syscall:
             return syscall();
         case InterceptCode::sysenter:
@@ -64,10 +69,6 @@ void Instructions::handle(const engine::Intercept& intercept) {
             return rdpmc();
         case InterceptCode::xsetbv:
             return xsetbv();
-        // DEVIATION: no processor model has MONITOR and MWAIT (CPUID.1:ECX[3] is 0, as where
-        // firmware clears IA32_MISC_ENABLE[18]). The controls and intercepts for them exist, as
-        // they do there, and never cause an exit: #UD comes first (SDM 3C 26.1.1, APM 2 table
-        // 15-7).
         case InterceptCode::monitor:
         case InterceptCode::mwait:
             return undefined_opcode();
@@ -97,6 +98,7 @@ void Instructions::handle(const engine::Intercept& intercept) {
 /// engine ran a block that was translated before they changed.
 bool Instructions::fetch_intercepted(InterceptCode code) {
     if (code == InterceptCode::syscall || code == InterceptCode::sysenter) return true;
+    if (code >= InterceptCode::far_jump) return true;  // the engine tells all that matters
     const auto instruction = core_.fetch_instruction();
     if (instruction) instruction_ = *instruction;
     return instruction.has_value();
@@ -148,6 +150,7 @@ void Instructions::undefined_opcode() {
     if (in && in->opcode == 0x0fc7 && in->reg_field() == 6 && !in->memory && !in->rep &&
         (core_.model().features_1_ecx & kRdrandFeature))
         return rdrand(*in);
+    if (in && absent_from_engine(*in)) return;
     if (in && core_.virtualization() != nullptr) {
         if (core_.virtualization()->execute(*in)) return;
     } else if (in) {

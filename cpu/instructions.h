@@ -2,6 +2,7 @@
 // The instructions that the engine hands over: intercepted by a guest's controls, or performed here
 // by the manual.
 #include "cpu/core.h"
+#include "cpu/task_switch.h"
 
 namespace hvsim::cpu {
 
@@ -38,6 +39,10 @@ class Instructions {
     void move_to_cr(const Action& action, unsigned length);
     void debug_register(bool write);
     void invlpg();
+    void far_transfer(const engine::Intercept& intercept);
+    void task_return(const engine::Intercept& intercept);
+    void finish_task_switch(const TaskSwitch& task, TaskSwitch::Outcome outcome, unsigned length);
+    bool denied_by_umip() const;
     void table_register(engine::InterceptCode code);
     void load_system_segment(const Instruction& in, bool task);
     /// `cost`: time it takes where it is not intercepted.
@@ -46,6 +51,10 @@ class Instructions {
     void leave_or(ActionKind kind, void (Instructions::*otherwise)());
     void run_natively();
     void rdrand(const Instruction& in);
+    bool absent_from_engine(const Instruction& in);
+    void invpcid(const Instruction& in);
+    void monitor(const Instruction& in);
+    void mwait(const Instruction& in);
     void syscall();
     void sysenter();
     void sysexit();

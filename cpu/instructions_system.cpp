@@ -25,6 +25,7 @@ void Instructions::control_register(InterceptCode code) {
         return core_.complete_instruction(in.length);
     }
     if (in.opcode == 0x0f01) {  // SMSW, LMSW
+        if (!write && denied_by_umip()) return core_.raise(kGP);
         action.kind = write ? ActionKind::lmsw : ActionKind::smsw;
         action.linear = in.memory ? operand_linear(in) : 0;
         std::uint16_t word = 0;
@@ -129,6 +130,46 @@ void Instructions::invlpg() {
     core_.complete_instruction(in.length);
 }
 
+// --- tasks ---
+
+/// A far JMP or CALL in legacy mode: code segments and call gates are the engine's.
+void Instructions::far_transfer(const engine::Intercept& intercept) {
+    const auto& far = intercept.far;
+    if (!TaskSwitch::is_task(core_, far.selector)) return core_.engine().pass_far_transfer();
+    const bool jump = intercept.code == InterceptCode::far_jump;
+    TaskSwitch task(core_, jump ? TaskSource::jump : TaskSource::call);
+    const unsigned length = far.next - static_cast<std::uint32_t>(core_.rip());
+    finish_task_switch(task, task.to_selector(far.selector, far.next), length);
+}
+
+void Instructions::task_return(const engine::Intercept& intercept) {
+    TaskSwitch task(core_, TaskSource::iret);
+    const unsigned length = intercept.far.next - static_cast<std::uint32_t>(core_.rip());
+    finish_task_switch(task, task.to_previous(intercept.far.next), length);
+}
+
+void Instructions::finish_task_switch(const TaskSwitch& task, TaskSwitch::Outcome outcome,
+                                      unsigned length) {
+    switch (outcome) {
+        case TaskSwitch::Outcome::exited:
+            return;
+        case TaskSwitch::Outcome::fault:
+            return core_.deliver(task.fault());
+        case TaskSwitch::Outcome::nested_fault: {
+            Action action;
+            action.kind = ActionKind::nested_page_fault;
+            action.linear = core_.nested_linear_;
+            action.fault = &core_.nested_fault_;
+            SIM_ASSERT(core_.exits(action));
+            return;
+        }
+        case TaskSwitch::Outcome::done:
+            break;
+    }
+    core_.count_performed(length);
+    if (task.traps()) core_.debug_trap(Core::kTaskTrap);
+}
+
 // --- descriptor tables ---
 
 std::uint64_t Instructions::operand_linear(const Instruction& in) const {
@@ -178,8 +219,15 @@ bool Instructions::write_operand(std::uint64_t linear, std::uint8_t* data, std::
     return linear_access(linear, data, size, mmu::Access::write, false);
 }
 
+/// SMSW, SIDT, SGDT, SLDT and STR are for CPL 0 (SDM 3A 2.5, CR4.UMIP); before any exit.
+bool Instructions::denied_by_umip() const {
+    return (core_.cr(4) & cr4::kUMIP) && core_.cpl() != 0;
+}
+
 void Instructions::table_register(InterceptCode code) {
     const Instruction in = fetch();
+    const bool reads = code >= InterceptCode::idtr_read && code <= InterceptCode::tr_read;
+    if (reads && denied_by_umip()) return core_.raise(kGP);
     Action action;
     const bool local = code == InterceptCode::ldtr_read || code == InterceptCode::tr_read ||
                        code == InterceptCode::ldtr_write || code == InterceptCode::tr_write;

@@ -11,6 +11,9 @@ constexpr std::uint64_t kMtrrCapValue = 10 | 1u << 8 | 1u << 10;  // ten variabl
 constexpr std::uint64_t kDebugCtlValid = 1u << 0 | 1u << 1;       // LBR, BTF
 constexpr std::uint64_t kVmCrLock = 1u << 3, kVmCrSvmDisable = 1u << 4;
 
+// SDM 3B 16.3.1: MCG_CAP.MCG_CTL_P; MCG_STATUS.RIPV, EIPV, MCIP.
+constexpr std::uint64_t kMcgCtlPresent = 1u << 8, kMcgStatusValid = 7;
+
 // PerfEvtSel0 to 3, PerfCtr0 to 3: on every AMD64 processor (APM 2 13.2.1).
 constexpr std::uint32_t kPerfFirst = 0xc0010000;
 
@@ -38,6 +41,62 @@ bool is_valid_pat(std::uint64_t value) noexcept {
     return true;
 }
 
+bool MsrFile::monitor_enabled() const noexcept {
+    constexpr std::uint32_t kMonitorFeature = 1u << 3;   // CPUID.1:ECX
+    constexpr std::uint64_t kMonitorDisabled = 1u << 9;  // HWCR.MonMwaitDis
+    if (!(model_.features_1_ecx & kMonitorFeature)) return false;
+    if (model_.vendor == Vendor::amd) return (hwcr_ & kMonitorDisabled) == 0;
+    return (misc_enable_ & kMonitor) != 0;  // SDM 4, IA32_MISC_ENABLE[18]
+}
+
+bool MsrFile::monitor_for_users() const noexcept {
+    constexpr std::uint64_t kUserEnabled = 1u << 10;  // HWCR.MonMwaitUserEn
+    return model_.vendor == Vendor::amd && (hwcr_ & kUserEnabled) != 0;
+}
+
+/// SDM 3B 16.3; APM 2 9.3. Nothing ever goes wrong, so the banks hold what software leaves there.
+bool MsrFile::read_machine_check(std::uint32_t number, std::uint64_t& value) const noexcept {
+    const bool has_ctl = model_.vendor == Vendor::amd;
+    switch (number) {
+        case msr::kMcgCap:
+            value = model_.machine_check_banks | (has_ctl ? kMcgCtlPresent : 0);
+            return true;
+        case msr::kMcgStatus:
+            value = mcg_status_;
+            return true;
+        case msr::kMcgCtl:
+            value = mcg_ctl_;
+            return has_ctl;
+        default:
+            break;
+    }
+    const std::size_t index = number - msr::kMc0Ctl;
+    if (number < msr::kMc0Ctl || index >= machine_check_.size()) return false;
+    value = machine_check_[index];
+    return true;
+}
+
+bool MsrFile::write_machine_check(std::uint32_t number, std::uint64_t value) noexcept {
+    constexpr std::size_t kCtl = 0, kStatus = 1;
+    constexpr std::uint64_t kStatusWritable = 1u << 18;  // HWCR.McStatusWrEn
+    if (number == msr::kMcgStatus) {
+        if ((value & ~kMcgStatusValid) != 0) return false;
+        mcg_status_ = value;
+        return true;
+    }
+    if (number == msr::kMcgCtl) {
+        mcg_ctl_ = value;
+        return model_.vendor == Vendor::amd;
+    }
+    const std::size_t index = number - msr::kMc0Ctl;
+    if (number < msr::kMc0Ctl || index >= machine_check_.size()) return false;
+    const bool all_or_nothing = value == 0 || value == ~std::uint64_t{0};
+    if (index % 4 == kCtl && !all_or_nothing) return false;
+    if (index % 4 == kStatus && value != 0 && !(hwcr_ & kStatusWritable)) return false;
+    machine_check_[index] = value;
+    return true;
+}
+
 bool MsrFile::read(std::uint32_t number, std::uint64_t& value) const noexcept {
     if (const int fixed = fixed_index(number); fixed >= 0) {
         value = mtrr_fixed_[static_cast<std::size_t>(fixed)];
@@ -47,6 +106,7 @@ bool MsrFile::read(std::uint32_t number, std::uint64_t& value) const noexcept {
         value = mtrr_variable_[number - msr::kMtrrPhysBase0];
         return true;
     }
+    if (read_machine_check(number, value)) return true;
     const bool intel = model_.vendor == Vendor::intel;
     switch (number) {
         case msr::kBiosUpdateSignature:
@@ -57,12 +117,6 @@ bool MsrFile::read(std::uint32_t number, std::uint64_t& value) const noexcept {
             return true;
         case msr::kMtrrDefType:
             value = mtrr_def_type_;
-            return true;
-        case msr::kMcgCap:
-            value = 0;
-            return true;  // no banks (SDM 3B 16.3.1.1)
-        case msr::kMcgStatus:
-            value = mcg_status_;
             return true;
         case msr::kDebugCtl:
             value = debugctl_;
@@ -91,7 +145,7 @@ bool MsrFile::read(std::uint32_t number, std::uint64_t& value) const noexcept {
                 break;
         }
         if (virtualization_ && number >= msr::kVmxBasic && number <= msr::kVmxLast)
-            return vmx::capability_msr(number, value);
+            return vmx::capability_msr(model_, number, value);
         return false;
     }
     if (number >= kPerfFirst && number < kPerfFirst + perf_counters_.size()) {
@@ -186,12 +240,9 @@ bool MsrFile::write(std::uint32_t number, std::uint64_t value) noexcept {
     if (fixed_index(number) >= 0 || number == msr::kMtrrDefType ||
         (number >= msr::kMtrrPhysBase0 && number <= msr::kMtrrPhysMask9))
         return write_mtrr(number, value);
+    if (write_machine_check(number, value)) return true;
     switch (number) {
         case msr::kBiosUpdateSignature:
-            return true;
-        case msr::kMcgStatus:
-            if (value != 0) return false;
-            mcg_status_ = 0;
             return true;
         case msr::kDebugCtl:
             // DEVIATION: IA32_DEBUGCTL.LBR of Intel records no branches. AMD's is that of the

@@ -34,7 +34,7 @@ NativeCore::NativeCore(sim::Ram& ram, Bus& bus, const sim::TimingProfile& timing
       pat_(kPatReset) {
     // The software is 64-bit code with flat segments and interrupts on.
     cr_[0] = cr0::kPE | cr0::kPG | cr0::kNE | cr0::kET | cr0::kWP;
-    cr_[4] = cr4::kPAE | (config.intel ? cr4::kVMXE : 0);
+    cr_[4] = cr4::kPAE | (config.model->vendor == Vendor::intel ? cr4::kVMXE : 0);
     efer_ = efer::kLME | efer::kLMA | efer::kNXE | efer::kSCE;
     const Segment data{0x18, 0xffffffff, 0, 0xc093};
     segments_.fill(data);

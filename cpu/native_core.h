@@ -32,8 +32,7 @@ class NativeProgram {
 };
 
 struct NativeCoreConfig {
-    bool intel = true;
-    std::uint8_t physical_address_bits = 46;
+    const Model* model = &default_model(Vendor::intel);
     sim::Subject subject;
 };
 
@@ -69,6 +68,7 @@ class NativeCore final : public ExecutionCore {
     void shorten_deadline(sim::Time deadline) noexcept override;
     void request_stop() noexcept override { stop_requested_ = true; }
     void poll_soon() noexcept override {}
+    const Model& model() const noexcept override { return *config_.model; }
     void set_guest_mode(GuestMode* mode) noexcept override {
         guest_ = mode;
         if (mode != nullptr) last_guest_ = mode;

@@ -26,6 +26,10 @@ void BareProcessor::notice(sim::Time at) {
     }
 }
 
+void BareProcessor::memory_written(sim::Time at) {
+    if (watches_memory() && core_.memory_wait_is_over()) notice(at);
+}
+
 void BareProcessor::shorten(sim::Time until) {
     until_ = std::min(until_, until);
     if (running_) core_.shorten_deadline(until);
@@ -33,7 +37,7 @@ void BareProcessor::shorten(sim::Time until) {
 
 bool BareProcessor::stuck() const {
     if (apic_.waits_for_sipi()) return true;
-    return core_.activity() != cpu::ActivityState::active && !(core_.rflags() & cpu::rflags::kIF);
+    return core_.halted() && !(core_.rflags() & cpu::rflags::kIF);
 }
 
 bool BareProcessor::take_signals() {

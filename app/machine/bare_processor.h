@@ -14,6 +14,9 @@ class BareProcessor final : public Processor {
     void run(sim::Time until) override;
     void shorten(sim::Time until) override;
 
+    bool watches_memory() const override { return idle_ && core_.waits_on_memory(); }
+    void memory_written(sim::Time at) override;
+
     /// An interrupt message arrived at `at`.
     void notice(sim::Time at);
     bool shut_down() const noexcept { return shut_down_; }

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "app/scenario/host_model.h"
+#include "cpu/models/features.h"
 #include "sim/error.h"
 
 namespace hvsim::app {
@@ -42,11 +44,10 @@ apic::LocalApicConfig apic_config(const Scenario& scenario, const cpu::Model& mo
 }  // namespace
 
 cpu::Model model_of(const Scenario& scenario) {
-    const cpu::Model* found =
-        cpu::find_model(scenario.host.vendor == Vendor::intel ? "intel-cascadelake" : "amd-rome");
-    SIM_ASSERT(found != nullptr);
-    cpu::Model model = *found;
+    cpu::Model model = host_model(scenario.host);
     if (scenario.host.disabled(Feature::x2apic)) model.features_1_ecx &= ~kX2apic;
+    if (scenario.host.disabled(Feature::pcid)) model.features_1_ecx &= ~cpu::features::kPcid;
+    if (scenario.host.disabled(Feature::invpcid)) model.features_7_ebx &= ~cpu::features::kInvpcid;
     return model;
 }
 

@@ -63,6 +63,8 @@ sim::Time Dispatcher::limit_for(std::size_t index, sim::Time start) const {
     for (std::size_t i = 0; i < threads_.size(); ++i) {
         if (i == index) continue;
         const sim::Time other = threads_[i]->processor.wake_time();
+        if (threads_[i]->processor.watches_memory())
+            limit = std::min(limit, start + config_.quantum);
         if (other != sim::kNever) limit = std::min(limit, std::max(other, start) + config_.quantum);
     }
     return std::max(limit, start + 1);
@@ -123,12 +125,15 @@ void Dispatcher::dispatch_loop() {
             sc_core::wait(sc_core::sc_time::from_value(time - now_));
             now_ = time;
         }
+        sim::Time written = device_time;
         if (device_time <= processor_time) {
             for (sim::Clocked* device : devices_)
                 if (device->next_deadline() <= device_time) device->advance_to(device_time);
         } else {
             run_processor(next, limit_for(next, processor_time));
+            written = threads_[next]->processor.now();
         }
+        for (const auto& thread : threads_) thread->processor.memory_written(written);
         if (on_step && !on_step(now_)) ended_ = true;
     }
     result_ = DispatchEnd::requested;

@@ -192,8 +192,7 @@ std::unique_ptr<cpu::ExecutionCore> HvMachine::guest_core(const sim::Subject& su
 
 std::unique_ptr<cpu::NativeCore> HvMachine::native_core(const sim::Subject& subject) {
     cpu::NativeCoreConfig config;
-    config.intel = board_.model.vendor == cpu::Vendor::intel;
-    config.physical_address_bits = board_.model.physical_address_bits;
+    config.model = &board_.model;
     config.subject = subject;
     const std::size_t bus = subject.vp % board_.buses.size();
     return std::make_unique<cpu::NativeCore>(board_.ram, *board_.buses[bus], board_.scenario.timing,

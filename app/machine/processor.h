@@ -15,6 +15,10 @@ class Processor {
     virtual void run(sim::Time until) = 0;
     /// Ends the current run() at `until` at the latest.
     virtual void shorten(sim::Time until) = 0;
+    /// It waits for a store to memory: the others must not run far ahead of it.
+    virtual bool watches_memory() const { return false; }
+    /// Memory may have been written up to `at`.
+    virtual void memory_written(sim::Time) {}
 };
 
 }  // namespace hvsim::app

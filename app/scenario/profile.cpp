@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "app/scenario/host_model.h"
 #include "app/scenario/nearest.h"
 
 namespace hvsim::app {
@@ -43,8 +44,7 @@ std::vector<std::string> names_in(const std::vector<fs::path>& folders) {
 fs::path find_profile(const Scenario& scenario, const std::vector<fs::path>& folders) {
     std::string name = scenario.host.timing;
     if (name.ends_with(".toml")) return (scenario.file.parent_path() / name).lexically_normal();
-    if (name.empty())
-        name = scenario.host.vendor == Vendor::intel ? "intel-skylake-sp" : "amd-rome";
+    if (name.empty()) name = host_model(scenario.host).timing_profile;
     const std::vector<fs::path> path = search_path(scenario.file, folders);
     for (const fs::path& folder : path) {
         const fs::path file = folder / (name + ".toml");

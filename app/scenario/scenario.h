@@ -18,7 +18,7 @@
 namespace hvsim::app {
 
 enum class Vendor : std::uint8_t { intel, amd };
-enum class Feature : std::uint8_t { vmx, svm, nx, slat, x2apic };
+enum class Feature : std::uint8_t { vmx, svm, nx, slat, x2apic, pcid, invpcid };
 enum class DiskFormat : std::uint8_t { raw, vhd };
 enum class DiskAccess : std::uint8_t { overlay, in_place, read_only };
 enum class EventAction : std::uint8_t { remove_disk, add_disk };
@@ -44,10 +44,11 @@ struct HostDiskConfig {
 
 struct HostConfig {
     Vendor vendor = Vendor::intel;
+    std::string model;  ///< of the processors; empty = by vendor (host_model.h)
     std::uint32_t processors = 0;
     std::uint64_t ram = 0;  ///< bytes
     std::vector<Feature> disable;
-    std::string timing;     ///< as written; empty = by vendor
+    std::string timing;     ///< as written; empty = by model
     std::int64_t date = 0;  ///< real-time clock at time 0, seconds since 1970 (UTC)
     sim::Duration quantum = 0;
     std::uint64_t code_buffer = 0;  ///< bytes, each execution engine's

@@ -7,6 +7,8 @@
 
 #include "app/scenario/quantity.h"
 #include "app/scenario/scenario.h"
+#include "cpu/models/amd.h"
+#include "cpu/models/intel.h"
 
 namespace hvsim::app {
 namespace {
@@ -24,7 +26,7 @@ constexpr Range kHostRam{128 * kMiB, 256 * kGiB, 2 * kMiB};
 
 // The words stand in the order of the enumerations in scenario.h.
 constexpr string_view kVendors[] = {"intel", "amd"};
-constexpr string_view kFeatures[] = {"vmx", "svm", "nx", "slat", "x2apic"};
+constexpr string_view kFeatures[] = {"vmx", "svm", "nx", "slat", "x2apic", "pcid", "invpcid"};
 constexpr string_view kFormats[] = {"raw", "vhd"};
 constexpr string_view kAccesses[] = {"overlay", "in-place", "read-only"};
 constexpr string_view kActions[] = {"remove-disk", "add-disk"};
@@ -35,6 +37,18 @@ constexpr string_view kTestDevices[] = {"debug-exit", "testdev",        "fw-cfg"
                                         "pic",        "hyperv-testdev", "edu"};
 constexpr string_view kVersions[] = {"5.3", "5.2", "5.1", "5.0", "4.1",
                                      "4.0", "3.0", "2.4", "1.1", "0.13"};
+
+constexpr auto kModels = [] {
+    std::array<string_view, cpu::kIntelModels.size() + cpu::kAmdModels.size()> names{};
+    auto next = names.begin();
+    for (const cpu::Model& model : cpu::kIntelModels) *next++ = model.name;
+    for (const cpu::Model& model : cpu::kAmdModels) *next++ = model.name;
+    return names;
+}();
+
+void store_model(void* object, const Value& value) {
+    static_cast<HostConfig*>(object)->model = kModels[std::get<std::uint64_t>(value)];
+}
 
 void store_version(void* object, const Value& value) {
     constexpr std::array<std::uint32_t, std::size(kVersions)> numbers{
@@ -51,6 +65,15 @@ constexpr Key kHost[] = {
      store<&HostConfig::vendor>,
      {},
      kVendors},
+    {"model",
+     choice,
+     "",
+     "Processor model: what CPUID and the capability MSRs announce, by server generation, and "
+     "which timing profile comes with it. It must be of the vendor. Default: intel-cascadelake or "
+     "amd-rome, by vendor.",
+     store_model,
+     {},
+     kModels},
     {"processors", integer, "1", "Logical processors.", store<&HostConfig::processors>,
      kProcessors},
     {"ram", size, "2 GiB", "System memory.", store<&HostConfig::ram>, kHostRam},
@@ -63,7 +86,7 @@ constexpr Key kHost[] = {
      kFeatures},
     {"timing", string, "",
      "Timing profile: a file name ending in .toml, or the name of one in scenarios/profiles. "
-     "Default: intel-skylake-sp or amd-rome, by vendor.",
+     "Default: that of the processor model.",
      store<&HostConfig::timing>},
     {"date", date, "2024-01-01T00:00:00Z",
      "The real-time clock's date and time at the start (UTC).", store<&HostConfig::date>},

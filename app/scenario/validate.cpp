@@ -6,6 +6,7 @@
 #include <set>
 
 #include "app/pattern.h"
+#include "app/scenario/host_model.h"
 #include "app/scenario/quantity.h"
 #include "app/statistic_demand.h"
 #include "devices/firmware/flat_loader.h"
@@ -85,6 +86,15 @@ class Validator {
     void check_features() const {
         const HostConfig& host = scenario_.host;
         const bool intel = host.vendor == Vendor::intel;
+        if (host_model(host).vendor != vendor_of(host.vendor)) {
+            std::vector<std::string_view> names;
+            for (const cpu::Model& model : cpu::models())
+                if (model.vendor == vendor_of(host.vendor)) names.push_back(model.name);
+            fail("host.model",
+                 fmt::format("\"{}\" is not a processor of the vendor \"{}\"", host.model,
+                             intel ? "intel" : "amd"),
+                 fmt::format("it has: {}", fmt::join(names, ", ")));
+        }
         if (host.disabled(intel ? Feature::svm : Feature::vmx))
             fail("host.disable", fmt::format("an {} processor has no {}", intel ? "Intel" : "AMD",
                                              intel ? "svm" : "vmx"));

@@ -69,6 +69,9 @@ void Engine::run_assisted(std::uint64_t linear, std::uint64_t physical, MmioHand
 void Engine::request_stop() noexcept {
     impl_->request_stop();
 }
+void Engine::pass_far_transfer() noexcept {
+    impl_->far_transfer_passes = true;
+}
 std::uint64_t Engine::code_bytes() const noexcept {
     return impl_->code_bytes;
 }
@@ -245,6 +248,8 @@ void Engine::Impl::report(std::uint32_t code) {
     if (is(code, InterceptCode::page_fault)) reported.fault = intercept.fault;
     if (is(code, InterceptCode::watchpoint) || code == kDebugException)
         reported.watch = {intercept.watch.met, watched_rip};
+    far_transfer_passes = false;
+    if (code >= static_cast<std::uint32_t>(InterceptCode::far_jump)) reported.far = intercept.far;
     client.on_intercept(reported);
 }
 

@@ -77,13 +77,16 @@ enum class InterceptCode : std::uint32_t {
     wbinvd = 0x089,  ///< WBINVD, INVD, WBNOINVD
     monitor = 0x08a,
     mwait = 0x08b,
-    xsetbv = 0x08d,      ///< at CPL 0: nothing was executed
-    io = 0x400,          ///< IN, OUT, INS, OUTS: nothing was executed; see Intercept::io
-    syscall = 0x401,     ///< SYSCALL: nothing was executed
-    sysenter = 0x402,    ///< SYSENTER: nothing was executed
-    sysexit = 0x403,     ///< SYSEXIT: nothing was executed. (SYSRET runs natively.)
-    page_fault = 0x404,  ///< translate() refused; see Intercept::fault
-    watchpoint = 0x405,  ///< the instruction that has completed met one; see Intercept::watch
+    xsetbv = 0x08d,       ///< at CPL 0: nothing was executed
+    io = 0x400,           ///< IN, OUT, INS, OUTS: nothing was executed; see Intercept::io
+    syscall = 0x401,      ///< SYSCALL: nothing was executed
+    sysenter = 0x402,     ///< SYSENTER: nothing was executed
+    sysexit = 0x403,      ///< SYSEXIT: nothing was executed. (SYSRET runs natively.)
+    page_fault = 0x404,   ///< translate() refused; see Intercept::fault
+    watchpoint = 0x405,   ///< the instruction that has completed met one; see Intercept::watch
+    far_jump = 0x406,     ///< far JMP outside IA-32e mode: nothing was executed; see Intercept::far
+    far_call = 0x407,     ///< far CALL, likewise
+    task_return = 0x408,  ///< IRET with RFLAGS.NT set outside IA-32e mode: nothing was executed
 };
 
 struct Intercept {
@@ -108,6 +111,10 @@ struct Intercept {
         std::uint32_t met = 0;  ///< bit i: the instruction accessed what watchpoint i watches
         std::uint64_t rip = 0;  ///< of that instruction
     } watch;
+    struct {
+        std::uint16_t selector = 0;
+        std::uint32_t next = 0;  ///< EIP behind the instruction; also of task_return
+    } far;
 };
 
 /// A range of linear addresses whose accesses by instructions are reported.
@@ -231,6 +238,8 @@ class Engine {
     /// until then.
     void run_assisted(std::uint64_t linear, std::uint64_t physical, MmioHandler& handler);
     void request_stop() noexcept;
+    /// The far JMP or CALL at RIP, intercepted, is to be executed by the library after all.
+    void pass_far_transfer() noexcept;
 
     /// Code bytes executed so far: exact inside on_intercept and after run(), by RIP.
     std::uint64_t code_bytes() const noexcept;

@@ -212,8 +212,9 @@ struct Engine::Impl final : CodeHolder {
     std::exception_ptr failure;
     bool a20 = true;
 
-    Intercept intercept;          ///< what the interposed function found out
-    bool between_blocks = false;  ///< the exit comes after a completed block
+    Intercept intercept;               ///< what the interposed function found out
+    bool far_transfer_passes = false;  ///< that of intercept.far
+    bool between_blocks = false;       ///< the exit comes after a completed block
     Assist assist;
     OptionalIntercepts optional;
     Watchpoints watchpoints{};

@@ -32,6 +32,25 @@ std::uint64_t swapped(std::uint64_t value, unsigned size) {
                       reinterpret_cast<std::uintptr_t>(return_address));
 }
 
+/// A far transfer outside IA-32e mode, which may name a task; unless the client lets it pass.
+void leave_far(void* environment, InterceptCode code, int selector, std::uint64_t next,
+               void* return_address) {
+    constexpr std::uint64_t kLongModeActive = 1 << 10;
+    Engine::Impl* const engine = thread_context.engine;
+    if (engine == nullptr ||
+        (engine->load<std::uint64_t>(engine->layout.efer) & kLongModeActive) != 0)
+        return;
+    const auto name = static_cast<std::uint16_t>(selector);
+    const auto behind = static_cast<std::uint32_t>(next);
+    auto& far = engine->intercept.far;
+    const bool passes = engine->far_transfer_passes && far.selector == name && far.next == behind;
+    engine->far_transfer_passes = false;
+    if (passes) return;
+    far = {name, behind};
+    cpu_vmexit_x86_64(environment, code_of(code), 0,
+                      reinterpret_cast<std::uintptr_t>(return_address));
+}
+
 /// Whether WRMSR of one of the library's own MSRs is one that raises no #GP (SDM 4 table 2-2).
 constexpr bool is_valid_native_msr(std::uint32_t number, std::uint64_t value) {
     const auto upper = static_cast<std::int64_t>(value) >> 47;
@@ -107,6 +126,10 @@ std::uint32_t __real_memory_region_dispatch_write_x86_64(uc_engine* uc, void* re
                                                          unsigned operation,
                                                          std::uint32_t attributes);
 
+void __real_helper_ljmp_protected_x86_64(void* environment, int selector, std::uint64_t target,
+                                         std::uint64_t next);
+void __real_helper_lcall_protected_x86_64(void* environment, int selector, std::uint64_t target,
+                                          int operand_size, std::uint64_t next);
 void __real_helper_sysret_x86_64(void* environment, int operand_size);
 void __real_helper_write_crN_x86_64(void* environment, int number, std::uint64_t value);
 void __real_helper_load_seg_x86_64(void* environment, int segment, int selector);
@@ -158,6 +181,31 @@ void __wrap_helper_sysexit_x86_64(void* environment, int) {
     cpu_vmexit_x86_64(environment, code_of(InterceptCode::sysexit), 0,
                       reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
 }
+/// The library's task switches would pass by the client's control registers.
+void __wrap_helper_ljmp_protected_x86_64(void* environment, int selector, std::uint64_t target,
+                                         std::uint64_t next) {
+    leave_far(environment, InterceptCode::far_jump, selector, next, __builtin_return_address(0));
+    __real_helper_ljmp_protected_x86_64(environment, selector, target, next);
+}
+void __wrap_helper_lcall_protected_x86_64(void* environment, int selector, std::uint64_t target,
+                                          int operand_size, std::uint64_t next) {
+    leave_far(environment, InterceptCode::far_call, selector, next, __builtin_return_address(0));
+    __real_helper_lcall_protected_x86_64(environment, selector, target, operand_size, next);
+}
+void __wrap_helper_iret_protected_x86_64(void* environment, int operand_size, int next) {
+    Engine::Impl* const engine = thread_context.engine;
+    constexpr std::uint64_t kNestedTask = 1 << 14, kLongModeActive = 1 << 10;
+    if (engine != nullptr &&
+        (engine->load<std::uint64_t>(engine->layout.rflags) & kNestedTask) != 0 &&
+        (engine->load<std::uint64_t>(engine->layout.efer) & kLongModeActive) == 0) {
+        engine->intercept.far = {0, static_cast<std::uint32_t>(next)};
+        cpu_vmexit_x86_64(environment, code_of(InterceptCode::task_return), 0,
+                          reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
+    }
+    const KeptBases bases(engine);
+    __real_helper_iret_protected_x86_64(environment, operand_size, next);
+    bases.restore();
+}
 /// Intel's SYSRET checks where it goes while it still has CPL 0 (SDM 2B SYSRET); AMD's doesn't, and
 /// nor does the library's. EFER.SCE comes before.
 void __wrap_helper_sysret_x86_64(void* environment, int operand_size) {
@@ -189,11 +237,6 @@ void __wrap_helper_load_seg_x86_64(void* environment, int segment, int selector)
                           reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)));
     }
     __real_helper_load_seg_x86_64(environment, segment, selector);
-}
-void __wrap_helper_iret_protected_x86_64(void* environment, int shift, int next_eip) {
-    const KeptBases bases(thread_context.engine);
-    __real_helper_iret_protected_x86_64(environment, shift, next_eip);
-    bases.restore();
 }
 void __wrap_helper_lret_protected_x86_64(void* environment, int shift, int addend) {
     const KeptBases bases(thread_context.engine);

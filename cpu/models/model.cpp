@@ -5,79 +5,26 @@
 #include <bit>
 #include <cstring>
 
+#include "cpu/descriptor.h"
+#include "cpu/models/amd.h"
+#include "cpu/models/intel.h"
+#include "sim/error.h"
+
 namespace hvsim::cpu {
 namespace {
 
-// CPUID.1:ECX (SDM 2A table 3-10)
-constexpr std::uint32_t kSse3 = 1u << 0, kPclmul = 1u << 1, kVmx = 1u << 5, kSsse3 = 1u << 9,
-                        kCx16 = 1u << 13, kSse41 = 1u << 19, kSse42 = 1u << 20, kX2Apic = 1u << 21,
-                        kMovbe = 1u << 22, kPopcnt = 1u << 23, kTscDeadline = 1u << 24,
-                        kAes = 1u << 25, kXsave = 1u << 26, kOsxsave = 1u << 27;
-// CPUID.1:EDX: FPU VME DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH MMX
-// FXSR SSE SSE2
-constexpr std::uint32_t kBaseline1Edx = 0x078bfbff;
-constexpr std::uint32_t kApic = 1u << 9, kHtt = 1u << 28;
-constexpr std::uint32_t kCommon1Ecx =
-    kSse3 | kPclmul | kSsse3 | kCx16 | kSse41 | kSse42 | kX2Apic | kMovbe | kPopcnt | kAes | kXsave;
-// CPUID.7.0:EBX: FSGSBASE, SMEP, ERMS, SMAP. The rest (BMI, AVX2, INVPCID, RDSEED, ADX, ...) is
-// left out: the engine either lacks it or would take its data from the host.
-constexpr std::uint32_t kFsgsbase = 1u << 0, kSmep = 1u << 7, kErms = 1u << 9, kSmap = 1u << 20;
-constexpr std::uint32_t kCommon7Ebx = kFsgsbase | kSmep | kErms | kSmap;
-// CPUID.7.0:EDX: IBRS; IA32_ARCH_CAPABILITIES exists and says which side channels the processor has
-// not.
-constexpr std::uint32_t kArchCapabilities = 1u << 26 | 1u << 29;
-// CPUID.80000001H: LAHF, SVM / SYSCALL, NX, 1 GiB pages, RDTSCP, LM
-constexpr std::uint32_t kLahf = 1u << 0, kSvm = 1u << 2, kCr8Legacy = 1u << 4;
-constexpr std::uint32_t kSyscall = 1u << 11, kNx = 1u << 20, kPage1G = 1u << 26, kRdtscp = 1u << 27,
-                        kLongMode = 1u << 29;
-constexpr std::uint32_t kCommonExtEdx = kSyscall | kNx | kPage1G | kRdtscp | kLongMode;
-// AMD repeats CPUID.1:EDX in CPUID.80000001H:EDX (APM 3 E.4.2), less SEP, and CLFSH and up.
-constexpr std::uint32_t kAmdExtEdx =
-    kCommonExtEdx | (kBaseline1Edx & 0x0183f3ff) | (1u << 23) | (1u << 24);
+using namespace features;  // NOLINT: the bits' names
 
-/// CPUID.8000000AH:EDX (APM 3 E.4.9), what works of it.
-namespace svm_features {
-constexpr std::uint32_t kNestedPaging = 1u << 0, kLastBranches = 1u << 1, kLock = 1u << 2,
-                        kNextRip = 1u << 3, kTscRate = 1u << 4, kCleanBits = 1u << 5,
-                        kFlushByAsid = 1u << 6, kDecodeAssists = 1u << 7, kPauseFilter = 1u << 10,
-                        kPauseFilterThreshold = 1u << 12, kAvic = 1u << 13,
-                        kVirtualVmload = 1u << 15, kVirtualGif = 1u << 16, kExecuteTrap = 1u << 17,
-                        kX2avic = 1u << 18, kVirtualNmi = 1u << 25;
-constexpr std::uint32_t kZen1 = kNestedPaging | kLastBranches | kLock | kNextRip | kTscRate |
-                                kCleanBits | kFlushByAsid | kDecodeAssists | kPauseFilter |
-                                kPauseFilterThreshold | kVirtualVmload | kVirtualGif;
-constexpr std::uint32_t kZen2 = kZen1 | kExecuteTrap;
-constexpr std::uint32_t kZen4 = kZen2 | kVirtualNmi;
-}  // namespace svm_features
+constexpr auto kModels = [] {
+    std::array<Model, kIntelModels.size() + kAmdModels.size()> all{};
+    std::copy(kIntelModels.begin(), kIntelModels.end(), all.begin());
+    std::copy(kAmdModels.begin(), kAmdModels.end(), all.begin() + kIntelModels.size());
+    return all;
+}();
 
-constexpr std::uint32_t kRdrand = 1u << 30;  // CPUID.1:ECX
-
-constexpr std::array kModels{
-    Model{"intel-broadwell", Vendor::intel, "Intel(R) Xeon(R) CPU E5-2673 v4 @ 2.30GHz", 0x000406f1,
-          46, 48, 0, kCommon1Ecx | kVmx | kTscDeadline, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf,
-          kCommonExtEdx},
-    Model{"intel-skylake", Vendor::intel, "Intel(R) Xeon(R) Platinum 8171M CPU @ 2.60GHz",
-          0x00050654, 46, 48, 25'000'000, kCommon1Ecx | kVmx | kTscDeadline, kBaseline1Edx,
-          kCommon7Ebx, 0, 0, kLahf, kCommonExtEdx},
-    Model{"intel-cascadelake", Vendor::intel, "Intel(R) Xeon(R) Platinum 8272CL CPU @ 2.60GHz",
-          0x00050657, 46, 48, 25'000'000, kCommon1Ecx | kVmx | kTscDeadline, kBaseline1Edx,
-          kCommon7Ebx, 0, kArchCapabilities, kLahf, kCommonExtEdx},
-    Model{"intel-icelake", Vendor::intel, "Intel(R) Xeon(R) Platinum 8370C CPU @ 2.80GHz",
-          0x000606a6, 46, 48, 25'000'000, kCommon1Ecx | kVmx | kTscDeadline, kBaseline1Edx,
-          kCommon7Ebx, 0, kArchCapabilities, kLahf, kCommonExtEdx},
-    Model{"amd-naples", Vendor::amd, "AMD EPYC 7551 32-Core Processor", 0x00800f12, 48, 48, 0,
-          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy,
-          kAmdExtEdx, svm_features::kZen1 | svm_features::kAvic},
-    Model{"amd-rome", Vendor::amd, "AMD EPYC 7452 32-Core Processor", 0x00830f10, 48, 48, 0,
-          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy,
-          kAmdExtEdx, svm_features::kZen2 | svm_features::kAvic},
-    Model{"amd-milan", Vendor::amd, "AMD EPYC 7763 64-Core Processor", 0x00a00f11, 48, 48, 0,
-          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy,
-          kAmdExtEdx, svm_features::kZen2},
-    Model{"amd-genoa", Vendor::amd, "AMD EPYC 9654 96-Core Processor", 0x00a10f11, 52, 48, 0,
-          kCommon1Ecx | kRdrand, kBaseline1Edx, kCommon7Ebx, 0, 0, kLahf | kSvm | kCr8Legacy,
-          kAmdExtEdx, svm_features::kZen4 | svm_features::kAvic | svm_features::kX2avic},
-};
+constexpr std::uint64_t kCr4Always = cr4::kVME | cr4::kPVI | cr4::kTSD | cr4::kDE | cr4::kPSE |
+                                     cr4::kPAE | cr4::kMCE | cr4::kPGE | cr4::kPCE | cr4::kOSFXSR |
+                                     cr4::kOSXMMEXCPT;
 
 constexpr std::uint32_t kMaxExtendedIntel = 0x80000008, kMaxExtendedAmd = 0x8000000a;
 
@@ -94,6 +41,7 @@ CpuidResult features(const Model& model, const CpuidContext& context) {
     std::uint32_t ecx = model.features_1_ecx, edx = model.features_1_edx;
     if (context.osxsave) ecx |= kOsxsave;
     if (!context.virtualization) ecx &= ~kVmx;
+    if (!context.monitor) ecx &= ~kMonitor;
     if (!context.apic_enabled) edx &= ~kApic;
     if (context.processor_count > 1) edx |= kHtt;
     const std::uint32_t logical = std::min(std::bit_ceil(context.processor_count), 255u);
@@ -119,6 +67,13 @@ CpuidResult cache_parameters(const CpuidContext& context, std::uint32_t subleaf)
     return {
         cache.type | cache.level << 5 | 1u << 8 | sharing << 14 | std::min(cores - 1, 63u) << 26,
         (cache.ways - 1) << 22 | 63, cache.sets - 1, 0};
+}
+
+/// Lines of 64 bytes; the extensions are listed, and MWAIT may end with a masked interrupt. Intel's
+/// EDX: one sub-state of C0, two of C1.
+CpuidResult monitor_parameters(const Model& model, const CpuidContext& context) {
+    if (!context.monitor || !(model.features_1_ecx & kMonitor)) return {};
+    return {64, 64, 3, model.vendor == Vendor::intel ? 0x20u : 0x11u};
 }
 
 CpuidResult topology(const CpuidContext& context, std::uint32_t subleaf) {
@@ -180,8 +135,7 @@ CpuidResult extended(const Model& model, const CpuidContext& context, std::uint3
         }
         case 0x8000000a:  // APM 3 E.4.9
             if (!amd || !context.virtualization) return {};
-            return {1, 0x8000, 0,
-                    model.svm_features & ~(context.slat ? 0 : svm_features::kNestedPaging)};
+            return {1, 0x8000, 0, model.svm_features & ~(context.slat ? 0 : svm::kNestedPaging)};
         default:
             return {};
     }
@@ -199,6 +153,10 @@ CpuidResult basic(const Model& model, const CpuidContext& context, std::uint32_t
             return intel ? CpuidResult{0x00feff01, 0, 0, 0} : CpuidResult{};
         case 4:
             return intel ? cache_parameters(context, subleaf) : CpuidResult{};
+        case 5:
+            return monitor_parameters(model, context);
+        case 6:  // ARAT: the local APIC's timer goes on in all states of MWAIT
+            return intel && context.monitor ? CpuidResult{1u << 2, 0, 0, 0} : CpuidResult{};
         case 7:
             return subleaf == 0 ? CpuidResult{0, model.features_7_ebx, model.features_7_ecx,
                                               model.features_7_edx}
@@ -242,6 +200,25 @@ const Model* find_model(std::string_view name) {
     for (const Model& model : kModels)
         if (model.name == name) return &model;
     return nullptr;
+}
+
+const Model& default_model(Vendor vendor) {
+    const Model* const model =
+        find_model(vendor == Vendor::intel ? "intel-cascadelake" : "amd-rome");
+    SIM_ASSERT(model != nullptr);
+    return *model;
+}
+
+std::uint64_t valid_cr4(const Model& model, bool virtualization) {
+    std::uint64_t valid = kCr4Always;
+    if (model.features_7_ebx & kFsgsbase) valid |= cr4::kFSGSBASE;
+    if (model.features_7_ebx & kSmep) valid |= cr4::kSMEP;
+    if (model.features_7_ebx & kSmap) valid |= cr4::kSMAP;
+    if (model.features_1_ecx & kPcid) valid |= cr4::kPCIDE;
+    if (model.features_7_ecx & kUmip) valid |= cr4::kUMIP;
+    if (model.features_1_ecx & kXsave) valid |= cr4::kOSXSAVE;
+    if (virtualization && model.vendor == Vendor::intel) valid |= cr4::kVMXE;
+    return valid;
 }
 
 }  // namespace hvsim::cpu

@@ -33,7 +33,7 @@ class Rules {
 constexpr std::uint64_t kCr4Valid = cr4::kVME | cr4::kPVI | cr4::kTSD | cr4::kDE | cr4::kPSE |
                                     cr4::kPAE | cr4::kMCE | cr4::kPGE | cr4::kPCE | cr4::kOSFXSR |
                                     cr4::kOSXMMEXCPT | cr4::kFSGSBASE | cr4::kOSXSAVE | cr4::kSMEP |
-                                    cr4::kSMAP;
+                                    cr4::kSMAP | cr4::kPCIDE | cr4::kUMIP;
 constexpr std::uint64_t kEferValid =
     efer::kSCE | efer::kLME | efer::kLMA | efer::kNXE | efer::kSVME;
 

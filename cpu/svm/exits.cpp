@@ -89,6 +89,8 @@ ExitCode plain_code(const Action& action) noexcept {
             return ExitCode::MONITOR;
         case ActionKind::mwait:
             return ExitCode::MWAIT;
+        case ActionKind::invpcid:
+            return ExitCode::INVPCID;
         case ActionKind::rsm:
             return ExitCode::RSM;
         case ActionKind::hypercall:
@@ -220,6 +222,13 @@ void Guest::follow_cr8(const Action& action) noexcept {
     core_.poll_soon();
 }
 
+/// An MWAIT that has its own intercept where the monitor is armed (APM 2 15.9).
+bool Guest::waits_conditionally(const Action& action) const noexcept {
+    return action.kind == ActionKind::mwait && action.value != 0 &&
+           !controls_.intercepts(ExitCode::MWAIT) &&
+           controls_.intercepts(ExitCode::MWAIT_CONDITIONAL);
+}
+
 /// A PAUSE that is intercepted, but for the filter (APM 2 15.14.4). A count of n lets n PAUSEs
 /// pass, with a threshold n in a row that follow each other closely; 0 switches the filter off.
 bool Guest::passes_pause_filter() noexcept {
@@ -275,6 +284,7 @@ bool Guest::intercepts(const Action& action) noexcept {
         default:
             break;
     }
+    if (waits_conditionally(action)) return true;
     const ExitCode code = plain_code(action);
     return code != ExitCode::INVALID && controls_.intercepts(code);
 }
@@ -311,6 +321,19 @@ void Guest::describe_cr(const Action& action, Exit& out) const {  // APM 2 15.8.
             break;
     }
     out.info1 = mov_exit::MOV::kMask | action.gpr;
+}
+
+/// APM 2 15.14.1.
+void Guest::describe_task_switch(const Action& action, Exit& out) {
+    constexpr std::uint8_t kIret = 1, kJump = 2;  // sources, as SDM 3C table 28-2 numbers them
+    constexpr std::uint64_t kByIret = std::uint64_t{1} << 36, kByJump = std::uint64_t{1} << 38,
+                            kHasErrorCode = std::uint64_t{1} << 44,
+                            kResumeFlag = std::uint64_t{1} << 48;
+    out.info1 = action.value & 0xffff;
+    if (action.number == kIret) out.info2 |= kByIret;
+    if (action.number == kJump) out.info2 |= kByJump;
+    if (action.event.has_error_code) out.info2 |= action.event.error_code | kHasErrorCode;
+    if (action.resume_flag) out.info2 |= kResumeFlag;
 }
 
 Guest::Exit Guest::describe(const Action& action) {
@@ -362,6 +385,10 @@ Guest::Exit Guest::describe(const Action& action) {
         case ActionKind::invlpg:
             out.info1 = action.linear;
             break;
+        case ActionKind::invpcid:  // APM 2 15.9: the descriptor's address, and the type
+            out.info1 = action.linear;
+            out.info2 = action.value;
+            break;
         case ActionKind::software_interrupt:
             out.info1 = action.number;
             break;
@@ -369,12 +396,13 @@ Guest::Exit Guest::describe(const Action& action) {
             if (svm_instruction(action.opcode) == ExitCode::INVLPGA) out.info1 = action.linear;
             break;
         case ActionKind::task_switch:
-            out.info1 = action.value & 0xffff;
+            describe_task_switch(action, out);
             break;
         default:
             break;
     }
-    const ExitCode code = plain_code(action);
+    const ExitCode code =
+        waits_conditionally(action) ? ExitCode::MWAIT_CONDITIONAL : plain_code(action);
     SIM_ASSERT(code != ExitCode::INVALID);
     out.code = number(code);
     return out;

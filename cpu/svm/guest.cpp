@@ -375,7 +375,7 @@ EntryResult Guest::vmrun(const Host& host) {
     apply(differing);
     const bool shadow = interrupt_shadow::SHADOW::test(vmcb_.get(vmcb::INTERRUPT_SHADOW));
     if (core_.interrupt_shadow() != shadow) core_.set_interrupt_shadow(shadow);
-    if (core_.activity() != ActivityState::active) core_.set_activity(ActivityState::active);
+    core_.set_activity(ActivityState::active);
     if (has_virtual_nmis()) {
         host_nmi_blocked_ = core_.nmi_blocked();
         core_.set_nmi_blocked(vintr::V_NMI_MASK::test(controls_.vintr));

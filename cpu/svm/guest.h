@@ -215,6 +215,8 @@ class Guest final : public GuestMode {
     std::uint64_t next_rip(unsigned length) const;
     Exit describe(const Action& action);
     void describe_cr(const Action& action, Exit& out) const;
+    bool waits_conditionally(const Action& action) const noexcept;
+    static void describe_task_switch(const Action& action, Exit& out);
     void write_assists(const Action& action, const Exit& exit);
     sim::Duration exit_cost(const Action& action) const;
 

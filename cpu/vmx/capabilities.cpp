@@ -1,6 +1,6 @@
 #include "cpu/vmx/capabilities.h"
 
-#include "cpu/vmx/spec/fields.h"
+#include <algorithm>
 
 namespace hvsim::cpu::vmx {
 namespace {
@@ -35,7 +35,7 @@ const ControlCapability kPrimaryControls{
 const ControlCapability kSecondaryControls{
     0, secondary::kEpt | secondary::kDescriptorTableExiting | secondary::kRdtscp |
            secondary::kVpid | secondary::kWbinvdExiting | secondary::kUnrestrictedGuest |
-           secondary::kPauseLoopExiting | secondary::kModeBasedExecute |
+           secondary::kPauseLoopExiting | secondary::kInvpcid | secondary::kModeBasedExecute |
            secondary::kVirtualizeApicAccesses | secondary::kX2ApicMode |
            secondary::kApicRegisterVirtualization | secondary::kVirtualInterruptDelivery |
            secondary::kVmFunctions | secondary::kVmcsShadowing |
@@ -60,7 +60,43 @@ std::uint64_t ept_vpid_capability() noexcept {
            kAccessedDirty | kInveptSingle | kInveptAll | kInvvpid | kInvvpidTypes;
 }
 
-bool capability_msr(std::uint32_t number, std::uint64_t& value) noexcept {
+ControlCapability secondary_controls(const Model& model) noexcept {
+    std::uint32_t absent = model.vmx_absent;
+    constexpr std::uint32_t kInvpcidFeature = 1u << 10;  // CPUID.7.0:EBX
+    if (!(model.features_7_ebx & kInvpcidFeature)) absent |= secondary::kInvpcid;
+    return {kSecondaryControls.must_be_one, kSecondaryControls.may_be_one & ~absent};
+}
+
+std::uint64_t cr4_fixed1(const Model& model) noexcept {
+    return valid_cr4(model, true);
+}
+
+bool has_field(const Model& model, Field field) noexcept {
+    switch (field) {
+        case Field::PML_ADDRESS:
+        case Field::PML_INDEX:
+            return !(model.vmx_absent & secondary::kPageModificationLogging);
+        case Field::TSC_MULTIPLIER:
+            return !(model.vmx_absent & secondary::kTscScaling);
+        default:
+            return true;
+    }
+}
+
+namespace {
+
+/// A.9: the highest index of a field, in its place.
+std::uint64_t highest_index(const Model& model) noexcept {
+    std::uint64_t highest = 0;
+    for (const FieldDescription& field : kFieldTable)
+        if (has_field(model, field.field))
+            highest = std::max(highest, FIELD_INDEX::get(field.encoding()));
+    return FIELD_INDEX::set(std::uint64_t{0}, highest);
+}
+
+}  // namespace
+
+bool capability_msr(const Model& model, std::uint32_t number, std::uint64_t& value) noexcept {
     constexpr std::uint64_t kBasic = kRevision | static_cast<std::uint64_t>(kRegionSize) << 32 |
                                      std::uint64_t{6} << 50 | std::uint64_t{1} << 54 |
                                      std::uint64_t{1} << 55;
@@ -95,13 +131,13 @@ bool capability_msr(std::uint32_t number, std::uint64_t& value) noexcept {
             value = kCr4Fixed0;
             return true;
         case 0x489:
-            value = kCr4Fixed1;
+            value = cr4_fixed1(model);
             return true;
         case 0x48a:
-            value = 0x32;
-            return true;  // A.9: highest index, TSC_MULTIPLIER's, in place
+            value = highest_index(model);
+            return true;
         case 0x48b:
-            value = pack(0, kSecondaryControls.may_be_one);
+            value = pack(0, secondary_controls(model).may_be_one);
             return true;
         case 0x48c:
             value = ept_vpid_capability();

@@ -3,6 +3,9 @@
 // the entry checks use as well.
 #include <cstdint>
 
+#include "cpu/models/model.h"
+#include "cpu/vmx/spec/fields.h"
+
 namespace hvsim::cpu::vmx {
 
 inline constexpr std::uint32_t kRevision = 0x48560001;
@@ -17,8 +20,12 @@ struct ControlCapability {
     }
 };
 
+/// What works; a model's generation may lack some of the secondary controls.
 extern const ControlCapability kPinControls, kPrimaryControls, kSecondaryControls, kExitControls,
     kEntryControls;
+ControlCapability secondary_controls(const Model& model) noexcept;
+/// Whether the processor has the field: those of absent controls do not exist (SDM 3D appendix B).
+bool has_field(const Model& model, Field field) noexcept;
 
 /// The preemption timer counts down when this bit of the TSC changes (A.6).
 inline constexpr unsigned kPreemptionTimerRate = 0;
@@ -30,12 +37,13 @@ inline constexpr std::uint64_t kEptpSwitching = 1u << 0, kVmFunctions = kEptpSwi
 
 /// CR0 and CR4 bits fixed in VMX operation (A.7, A.8).
 inline constexpr std::uint64_t kCr0Fixed0 = 0x80000021, kCr0Fixed1 = 0xffffffff;
-inline constexpr std::uint64_t kCr4Fixed0 = 0x2000, kCr4Fixed1 = 0x003727ff;
+inline constexpr std::uint64_t kCr4Fixed0 = 0x2000;
+std::uint64_t cr4_fixed1(const Model& model) noexcept;
 
 /// IA32_VMX_EPT_VPID_CAP (A.10).
 std::uint64_t ept_vpid_capability() noexcept;
 
 /// Reads an MSR of 0x480-0x491; false: not implemented (#GP).
-bool capability_msr(std::uint32_t number, std::uint64_t& value) noexcept;
+bool capability_msr(const Model& model, std::uint32_t number, std::uint64_t& value) noexcept;
 
 }  // namespace hvsim::cpu::vmx

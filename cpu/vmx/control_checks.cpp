@@ -13,8 +13,8 @@ bool has_valid_type(std::uint64_t eptp) noexcept {
 bool has_valid_levels(std::uint64_t eptp) noexcept {
     return (eptp >> 3 & 7) == 3;
 }
-bool has_valid_address(std::uint64_t eptp) noexcept {
-    return (eptp & 0xf80) == 0 && eptp >> kPhysicalBits == 0;
+bool has_valid_address(const Model& model, std::uint64_t eptp) noexcept {
+    return (eptp & 0xf80) == 0 && eptp >> model.physical_address_bits == 0;
 }
 
 /// TPR shadow and APIC virtualization (27.2.1.1).
@@ -25,7 +25,7 @@ void check_apic_controls(Rules& rules, std::uint32_t pins, std::uint32_t primari
     const bool delivery = (secondaries & secondary::kVirtualInterruptDelivery) != 0;
     if (primaries & primary::kTprShadow) {
         const std::uint64_t page = rules[F::VIRTUAL_APIC_ADDRESS];
-        rules.demand(129, F::VIRTUAL_APIC_ADDRESS, is_page_address(page));
+        rules.demand(129, F::VIRTUAL_APIC_ADDRESS, rules.is_page_address(page));
         const std::uint64_t threshold = rules[F::TPR_THRESHOLD];
         rules.demand(130, F::TPR_THRESHOLD, delivery || threshold >> 4 == 0);
         rules.demand(131, F::TPR_THRESHOLD,
@@ -37,7 +37,8 @@ void check_apic_controls(Rules& rules, std::uint32_t pins, std::uint32_t primari
         rules.demand(132, F::SECONDARY_CONTROLS, !(secondaries & kNeedShadow));
     }
     if (accesses)
-        rules.demand(133, F::APIC_ACCESS_ADDRESS, is_page_address(rules[F::APIC_ACCESS_ADDRESS]));
+        rules.demand(133, F::APIC_ACCESS_ADDRESS,
+                     rules.is_page_address(rules[F::APIC_ACCESS_ADDRESS]));
     rules.demand(134, F::SECONDARY_CONTROLS, !accesses || !(secondaries & secondary::kX2ApicMode));
     rules.demand(135, F::PIN_BASED_CONTROLS, !delivery || (pins & pin::kExternalInterruptExiting));
     if (!(pins & pin::kPostedInterrupts)) return;
@@ -48,25 +49,25 @@ void check_apic_controls(Rules& rules, std::uint32_t pins, std::uint32_t primari
                  rules[F::POSTED_INTERRUPT_NOTIFICATION_VECTOR] >> 8 == 0);
     const std::uint64_t descriptor = rules[F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS];
     rules.demand(139, F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS,
-                 (descriptor & 0x3f) == 0 && descriptor >> kPhysicalBits == 0);
+                 (descriptor & 0x3f) == 0 && rules.is_physical(descriptor));
 }
 
 /// Pages that further controls name (27.2.1.1).
 void check_other_structures(Rules& rules, std::uint32_t secondaries) {
     using F = Field;
     if (secondaries & secondary::kPageModificationLogging)
-        rules.demand(140, F::PML_ADDRESS, is_page_address(rules[F::PML_ADDRESS]));
+        rules.demand(140, F::PML_ADDRESS, rules.is_page_address(rules[F::PML_ADDRESS]));
     if (secondaries & secondary::kVmFunctions) {
         const std::uint64_t functions = rules[F::VM_FUNCTION_CONTROLS];
         rules.demand(141, F::VM_FUNCTION_CONTROLS, (functions & ~kVmFunctions) == 0);
         const bool switching = (functions & kEptpSwitching) != 0;
         rules.demand(142, F::VM_FUNCTION_CONTROLS, !switching || (secondaries & secondary::kEpt));
         rules.demand(143, F::EPTP_LIST_ADDRESS,
-                     !switching || is_page_address(rules[F::EPTP_LIST_ADDRESS]));
+                     !switching || rules.is_page_address(rules[F::EPTP_LIST_ADDRESS]));
     }
     if (secondaries & secondary::kVmcsShadowing)
         for (const F bitmap : {F::VMREAD_BITMAP_ADDRESS, F::VMWRITE_BITMAP_ADDRESS})
-            rules.demand(144, bitmap, is_page_address(rules[bitmap]));
+            rules.demand(144, bitmap, rules.is_page_address(rules[bitmap]));
 }
 
 /// 27.2.1.1.
@@ -75,14 +76,14 @@ void check_execution_controls(Rules& rules, std::uint32_t pins, std::uint32_t pr
     using F = Field;
     rules.demand(101, F::PIN_BASED_CONTROLS, kPinControls.allows(pins));
     rules.demand(102, F::PRIMARY_CONTROLS, kPrimaryControls.allows(primaries));
-    rules.demand(103, F::SECONDARY_CONTROLS, kSecondaryControls.allows(secondaries));
+    rules.demand(103, F::SECONDARY_CONTROLS, secondary_controls(rules.model()).allows(secondaries));
     rules.demand(104, F::CR3_TARGET_COUNT, rules[F::CR3_TARGET_COUNT] <= 4);
     if (primaries & primary::kIoBitmaps) {
-        rules.demand(105, F::IO_BITMAP_A, is_page_address(rules[F::IO_BITMAP_A]));
-        rules.demand(106, F::IO_BITMAP_B, is_page_address(rules[F::IO_BITMAP_B]));
+        rules.demand(105, F::IO_BITMAP_A, rules.is_page_address(rules[F::IO_BITMAP_A]));
+        rules.demand(106, F::IO_BITMAP_B, rules.is_page_address(rules[F::IO_BITMAP_B]));
     }
     if (primaries & primary::kMsrBitmaps)
-        rules.demand(107, F::MSR_BITMAPS, is_page_address(rules[F::MSR_BITMAPS]));
+        rules.demand(107, F::MSR_BITMAPS, rules.is_page_address(rules[F::MSR_BITMAPS]));
     rules.demand(108, F::PIN_BASED_CONTROLS,
                  (pins & pin::kNmiExiting) || !(pins & pin::kVirtualNmis));
     rules.demand(109, F::PRIMARY_CONTROLS,
@@ -92,7 +93,7 @@ void check_execution_controls(Rules& rules, std::uint32_t pins, std::uint32_t pr
         const std::uint64_t eptp = rules[F::EPT_POINTER];
         rules.demand(111, F::EPT_POINTER, has_valid_type(eptp));
         rules.demand(112, F::EPT_POINTER, has_valid_levels(eptp));
-        rules.demand(113, F::EPT_POINTER, has_valid_address(eptp));
+        rules.demand(113, F::EPT_POINTER, has_valid_address(rules.model(), eptp));
     } else {
         constexpr std::uint32_t kNeedEpt = secondary::kUnrestrictedGuest |
                                            secondary::kModeBasedExecute |
@@ -107,7 +108,7 @@ void check_msr_area(Rules& rules, std::uint32_t number, Field address, Field cou
     const std::uint64_t entries = rules[count];
     if (entries == 0) return;
     const std::uint64_t last = rules[address] + 16 * entries - 1;
-    rules.demand(number, address, is_msr_area(rules[address]) && last >> kPhysicalBits == 0);
+    rules.demand(number, address, rules.is_msr_area(rules[address]) && rules.is_physical(last));
 }
 
 }  // namespace
@@ -139,8 +140,8 @@ void check_event_injection(Rules& rules, std::uint32_t secondaries) {
         rules.demand(127, F::ENTRY_INSTRUCTION_LENGTH, rules[F::ENTRY_INSTRUCTION_LENGTH] <= 15);
 }
 
-bool is_valid_eptp(std::uint64_t eptp) noexcept {
-    return has_valid_type(eptp) && has_valid_levels(eptp) && has_valid_address(eptp);
+bool is_valid_eptp(const Model& model, std::uint64_t eptp) noexcept {
+    return has_valid_type(eptp) && has_valid_levels(eptp) && has_valid_address(model, eptp);
 }
 
 // 27.2.1.
@@ -175,8 +176,8 @@ bool check_host_state(const Guest& guest, EntryFailure& failure) {
     using F = Field;
     const std::uint64_t cr0 = rules[F::HOST_CR0], cr4 = rules[F::HOST_CR4];
     rules.demand(201, F::HOST_CR0, (cr0 & kCr0Fixed0) == kCr0Fixed0 && (cr0 & ~kCr0Fixed1) == 0);
-    rules.demand(202, F::HOST_CR4, (cr4 & kCr4Fixed0) == kCr4Fixed0 && (cr4 & ~kCr4Fixed1) == 0);
-    rules.demand(203, F::HOST_CR3, rules[F::HOST_CR3] >> kPhysicalBits == 0);
+    rules.demand(202, F::HOST_CR4, rules.is_valid_cr4(cr4));
+    rules.demand(203, F::HOST_CR3, rules.is_physical(rules[F::HOST_CR3]));
     for (const Field address : {F::HOST_SYSENTER_ESP, F::HOST_SYSENTER_EIP})
         rules.demand(205, address, is_canonical(rules[address]));
     const std::uint64_t exits = rules[F::EXIT_CONTROLS];

@@ -17,11 +17,11 @@ void check_control_registers(Rules& rules, bool unrestricted, bool ia32e) {
     if (unrestricted) fixed0 &= ~(cr0::kPE | cr0::kPG);
     rules.demand(301, F::GUEST_CR0, (cr0 & fixed0) == fixed0 && (cr0 & ~kCr0Fixed1) == 0);
     rules.demand(302, F::GUEST_CR0, !(cr0 & cr0::kPG) || (cr0 & cr0::kPE));
-    rules.demand(303, F::GUEST_CR4, (cr4 & kCr4Fixed0) == kCr4Fixed0 && (cr4 & ~kCr4Fixed1) == 0);
+    rules.demand(303, F::GUEST_CR4, rules.is_valid_cr4(cr4));
     rules.demand(304, F::GUEST_CR0, !ia32e || (cr0 & cr0::kPG));
     rules.demand(305, F::GUEST_CR4, !ia32e || (cr4 & cr4::kPAE));
     rules.demand(306, F::GUEST_CR4, ia32e || !(cr4 & cr4::kPCIDE));
-    rules.demand(307, F::GUEST_CR3, rules[F::GUEST_CR3] >> kPhysicalBits == 0);
+    rules.demand(307, F::GUEST_CR3, rules.is_physical(rules[F::GUEST_CR3]));
     rules.demand(308, F::GUEST_DR7, rules[F::GUEST_DR7] >> 32 == 0);
     rules.demand(309, F::GUEST_SYSENTER_ESP, is_canonical(rules[F::GUEST_SYSENTER_ESP]));
     rules.demand(310, F::GUEST_SYSENTER_EIP, is_canonical(rules[F::GUEST_SYSENTER_EIP]));
@@ -209,7 +209,7 @@ void check_non_register_state(Rules& rules) {
     const std::uint64_t link = rules[F::VMCS_LINK_POINTER];
     rules.demand(
         kLinkPointerRule, F::VMCS_LINK_POINTER,
-        link == ~std::uint64_t{0} || (is_page_address(link) && is_linked_vmcs(rules, link)));
+        link == ~std::uint64_t{0} || (rules.is_page_address(link) && is_linked_vmcs(rules, link)));
     constexpr std::uint64_t kPendingDebug = 0x1500f;  // B0-B3, enabled breakpoint, BS, RTM
     rules.demand(398, F::GUEST_PENDING_DEBUG,
                  (rules[F::GUEST_PENDING_DEBUG] & ~kPendingDebug) == 0);
@@ -272,7 +272,7 @@ void check_pdptes(Rules& rules, bool ia32e, bool ept) {
     for (const F pdpte : {F::GUEST_PDPTE0, F::GUEST_PDPTE1, F::GUEST_PDPTE2, F::GUEST_PDPTE3}) {
         const std::uint64_t entry = rules[pdpte];
         rules.demand(kPdpteRule, pdpte,
-                     !(entry & 1) || ((entry & kReserved) == 0 && entry >> kPhysicalBits == 0));
+                     !(entry & 1) || ((entry & kReserved) == 0 && rules.is_physical(entry)));
     }
 }
 

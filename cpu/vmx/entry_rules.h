@@ -2,6 +2,7 @@
 // What the checks of VM entry share (SDM 3C 27.2, 27.3.1): spec/rules.h has the rules in words;
 // the first broken one is reported.
 #include "cpu/descriptor.h"
+#include "cpu/vmx/capabilities.h"
 #include "cpu/vmx/guest.h"
 
 namespace hvsim::cpu::vmx {
@@ -26,6 +27,20 @@ class Rules {
         return tpr;
     }
     const Guest& guest() const noexcept { return guest_; }
+    const Model& model() const noexcept { return guest_.core().model(); }
+    /// An address that the processor's physical-address width holds.
+    bool is_physical(std::uint64_t address) const noexcept {
+        return address >> model().physical_address_bits == 0;
+    }
+    bool is_page_address(std::uint64_t address) const noexcept {
+        return (address & 0xfff) == 0 && is_physical(address);
+    }
+    bool is_msr_area(std::uint64_t address) const noexcept {
+        return (address & 0xf) == 0 && is_physical(address);
+    }
+    bool is_valid_cr4(std::uint64_t value) const noexcept {
+        return (value & kCr4Fixed0) == kCr4Fixed0 && (value & ~cr4_fixed1(model())) == 0;
+    }
     bool passed() const noexcept { return !failed_; }
 
   private:
@@ -34,10 +49,6 @@ class Rules {
     bool failed_ = false;
 };
 
-inline constexpr unsigned kPhysicalBits = 46;
-inline bool is_page_address(std::uint64_t address) noexcept {
-    return (address & 0xfff) == 0 && address >> kPhysicalBits == 0;
-}
 inline bool unusable(std::uint64_t rights) noexcept {
     return ar::UNUSABLE::test(rights);
 }
@@ -48,9 +59,6 @@ inline bool reserved_clear(std::uint64_t rights) noexcept {
 /// A limit that G can say: in bytes below 1 MiB, or whole pages.
 inline bool granularity_fits(std::uint64_t rights, std::uint64_t limit) noexcept {
     return ar::G::test(rights) ? (limit & 0xfff) == 0xfff : limit >> 20 == 0;
-}
-inline bool is_msr_area(std::uint64_t address) noexcept {
-    return (address & 0xf) == 0 && address >> kPhysicalBits == 0;
 }
 /// One of eight consecutive per-segment fields, in the order ES, CS, SS, DS, FS, GS, LDTR, TR.
 inline Field nth(Field first, unsigned index) noexcept {

@@ -82,6 +82,7 @@ std::uint32_t instruction_information(const Action& action, bool long64) {
             return REG2::set(rm_information(in), in.reg());
         case 0x0f3880:
         case 0x0f3881:
+        case 0x0f3882:
             return REG2::set(memory_information(in), in.reg());
         case 0x0fc7:
             return memory_information(in);

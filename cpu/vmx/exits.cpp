@@ -49,8 +49,8 @@ bool is_software(const Event& event) {
            event.type == EventType::privileged_software_exception;
 }
 
-/// SDM 3C 28.2.5: that of the instruction which exits, raises the exception, or has raised the event
-/// whose delivery is cut short.
+/// SDM 3C 28.2.5: that of the instruction which exits, raises the exception, or has raised the
+/// event whose delivery is cut short.
 std::uint8_t instruction_length(const Action& action, const Event* vectoring) {
     if (vectoring != nullptr && is_software(*vectoring)) return vectoring->instruction_length;
     return action.kind == ActionKind::exception && is_software(action.event)
@@ -211,6 +211,8 @@ bool Guest::intercepts(const Action& action) noexcept {
             return (primary_ & primary::kMonitorExiting) != 0;
         case ActionKind::mwait:
             return (primary_ & primary::kMwaitExiting) != 0;
+        case ActionKind::invpcid:
+            return (primary_ & primary::kInvlpgExiting) != 0;
         case ActionKind::gdtr_idtr_access:
         case ActionKind::ldtr_tr_access:
             return (secondary_ & secondary::kDescriptorTableExiting) != 0;
@@ -299,7 +301,10 @@ std::uint64_t Guest::qualification(const Action& action, std::uint32_t& reason) 
             return 0;
         case ActionKind::mwait:
             is(ExitReason::mwait);
-            return 0;
+            return action.value;  // bit 0: the monitor is armed
+        case ActionKind::invpcid:
+            is(ExitReason::invpcid);
+            return displacement(action);
         case ActionKind::hypercall:
             is(ExitReason::vmcall);
             return 0;
@@ -350,7 +355,8 @@ std::uint64_t Guest::qualification(const Action& action, std::uint32_t& reason) 
             return kClts;
         case ActionKind::lmsw:
             is(ExitReason::cr_access);
-            return kLmsw | (has_memory_operand(action) ? 1u << 6 : 0) | (action.value & 0xffff) << 16;
+            return kLmsw | (has_memory_operand(action) ? 1u << 6 : 0) |
+                   (action.value & 0xffff) << 16;
         case ActionKind::dr_read:
         case ActionKind::dr_write:  // table 28-4
             is(ExitReason::mov_dr);

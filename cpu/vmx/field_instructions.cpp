@@ -36,7 +36,8 @@ void Operation::vmread(const Instruction& in) {
     }
     const std::uint64_t encoding = operand_field(in);
     std::uint64_t value = 0;
-    if (encoding >> 32 != 0 || !read_component(region, static_cast<std::uint32_t>(encoding), value))
+    if (encoding >> 32 != 0 ||
+        !read_component(core_.model(), region, static_cast<std::uint32_t>(encoding), value))
         return fail(in, InstructionError::unsupported_component);
     const bool long64 = core_.code_mode().long64;
     if (!in.memory) {
@@ -73,7 +74,7 @@ void Operation::vmwrite(const Instruction& in) {
     const auto component = static_cast<std::uint32_t>(encoding);
     const bool written =
         encoding >> 32 == 0 &&
-        (guest ? write_component(region, component, value)
+        (guest ? write_component(core_.model(), region, component, value)
                : current_->write_encoded(component, value) == InstructionError::none);
     if (!written) return fail(in, InstructionError::unsupported_component);
     succeed(in);

@@ -83,7 +83,7 @@ bool Guest::write_unchecked_control(Field field, std::uint64_t value) {
 bool Guest::read_encoded(std::uint32_t encoding, std::uint64_t& value) const {
     Field field{};
     bool high = false;
-    if (!find_component(encoding, field, high)) return false;
+    if (!find_component(core_.model(), encoding, field, high)) return false;
     value = read(field) >> (high ? 32 : 0);
     return true;
 }
@@ -91,7 +91,8 @@ bool Guest::read_encoded(std::uint32_t encoding, std::uint64_t& value) const {
 InstructionError Guest::write_encoded(std::uint32_t encoding, std::uint64_t value) {
     Field field{};
     bool high = false;
-    if (!find_component(encoding, field, high)) return InstructionError::unsupported_component;
+    if (!find_component(core_.model(), encoding, field, high))
+        return InstructionError::unsupported_component;
     if (high) value = (read(field) & 0xffffffff) | value << 32;
     write(field, value);
     return InstructionError::none;

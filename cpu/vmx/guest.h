@@ -271,7 +271,7 @@ bool check_guest_state(const Guest& guest, EntryFailure& failure);
 std::uint64_t operand_displacement(const Instruction& in, std::uint64_t rip);
 std::uint32_t instruction_information(const Action& action, bool long64);
 /// An EPTP that VM entry and INVEPT accept (SDM 3C 27.2.1.1).
-bool is_valid_eptp(std::uint64_t eptp) noexcept;
+bool is_valid_eptp(const Model& model, std::uint64_t eptp) noexcept;
 /// The rules that are about event injection alone; notes a failure in `result`.
 void check_injection(const Guest& guest, EntryResult& result);
 /// The rule about RIP alone, likewise.

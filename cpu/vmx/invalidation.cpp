@@ -34,7 +34,7 @@ void Operation::invept(const Instruction& in) {
     if (!read_descriptor(in, descriptor)) return;
     const std::uint64_t eptp = descriptor[0];
     if (type == static_cast<std::uint64_t>(InveptType::single_context)) {
-        if (!is_valid_eptp(eptp))
+        if (!is_valid_eptp(core_.model(), eptp))
             return fail(in, InstructionError::invalid_operand_to_invept_invvpid);
         core_.nested_tlb().invalidate_root(eptp);
         if (mmu::NestedTlb::same_tables(eptp, side_.mappings.eptp)) core_.flush_guest_tlb();

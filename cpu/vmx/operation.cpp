@@ -208,7 +208,7 @@ bool Operation::may_enter_operation() const {
     const std::uint64_t cr0 = core_.cr(0), cr4 = core_.cr(4);
     const std::uint64_t feature = core_.msrs().feature_control();
     return (cr0 & kCr0Fixed0) == kCr0Fixed0 && (cr0 & ~kCr0Fixed1) == 0 &&
-           (cr4 & kCr4Fixed0) == kCr4Fixed0 && (cr4 & ~kCr4Fixed1) == 0 &&
+           (cr4 & kCr4Fixed0) == kCr4Fixed0 && (cr4 & ~cr4_fixed1(core_.model())) == 0 &&
            (feature & kFeatureLock) && (feature & kFeatureOutsideSmx);
 }
 
@@ -319,7 +319,8 @@ void Operation::reset(bool) {
 
 bool Operation::allows_cr(unsigned index, std::uint64_t value) const noexcept {  // SDM 3C 24.8
     if (!on_) return true;
-    if (index == 4) return (value & kCr4Fixed0) == kCr4Fixed0 && (value & ~kCr4Fixed1) == 0;
+    if (index == 4)
+        return (value & kCr4Fixed0) == kCr4Fixed0 && (value & ~cr4_fixed1(core_.model())) == 0;
     std::uint64_t fixed = kCr0Fixed0;
     if (in_guest() && current_->uses(secondary::kUnrestrictedGuest))
         fixed &= ~(cr0::kPE | cr0::kPG);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "cpu/models/model.h"
 #include "cpu/vmx/capabilities.h"
 #include "cpu/vmx/spec/fields.h"
 #include "sim/ram.h"
@@ -95,10 +96,12 @@ class Region {
 };
 
 /// The field that an encoding means, and whether only its high half; false: no component.
-bool find_component(std::uint32_t encoding, Field& field, bool& high) noexcept;
+bool find_component(const Model& model, std::uint32_t encoding, Field& field, bool& high) noexcept;
 /// VMREAD and VMWRITE of a component by its encoding, width and high access included. False: there
 /// is none. Every component may be written (IA32_VMX_MISC bit 29).
-bool read_component(const Region& region, std::uint32_t encoding, std::uint64_t& value) noexcept;
-bool write_component(Region& region, std::uint32_t encoding, std::uint64_t value);
+bool read_component(const Model& model, const Region& region, std::uint32_t encoding,
+                    std::uint64_t& value) noexcept;
+bool write_component(const Model& model, Region& region, std::uint32_t encoding,
+                     std::uint64_t value);
 
 }  // namespace hvsim::cpu::vmx

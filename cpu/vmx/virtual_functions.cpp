@@ -26,6 +26,8 @@ bool Guest::serves(const Action& action) const noexcept {
             return virtualizes_msr(action.msr, true) && !in_msr_bitmap(action.msr, true);
         case ActionKind::rdtscp:
             return !uses(secondary::kRdtscp);
+        case ActionKind::invpcid:
+            return !uses(secondary::kInvpcid);
         case ActionKind::vmx_instruction:
             return action.opcode == kVmfunc;
         case ActionKind::external_interrupt:
@@ -49,6 +51,7 @@ bool Guest::serve(const Action& action) {
             write_virtual_msr(action);
             return true;
         case ActionKind::rdtscp:
+        case ActionKind::invpcid:
             program_->raise(kUD);
             return true;
         case ActionKind::external_interrupt:
@@ -70,7 +73,7 @@ bool Guest::switch_eptp() {
         return false;
     std::uint64_t eptp = 0;
     core_.ram().read(raw(Field::EPTP_LIST_ADDRESS) + 8 * index, eptp);
-    if (!is_valid_eptp(eptp)) return false;
+    if (!is_valid_eptp(core_.model(), eptp)) return false;
     set_raw(Field::EPT_POINTER, eptp);
     stage_.root = eptp;
     hold_mappings();

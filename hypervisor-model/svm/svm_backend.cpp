@@ -21,7 +21,8 @@ constexpr std::array kIntercepts{
     ExitCode::INTR,     ExitCode::NMI,   ExitCode::INIT,    ExitCode::VINTR,  ExitCode::CPUID,
     ExitCode::INVD,     ExitCode::HLT,   ExitCode::INVLPGA, ExitCode::IOIO,   ExitCode::MSR,
     ExitCode::SHUTDOWN, ExitCode::VMRUN, ExitCode::VMMCALL, ExitCode::VMLOAD, ExitCode::VMSAVE,
-    ExitCode::STGI,     ExitCode::CLGI,  ExitCode::SKINIT,  ExitCode::WBINVD, ExitCode::XSETBV};
+    ExitCode::STGI,     ExitCode::CLGI,  ExitCode::SKINIT,  ExitCode::WBINVD, ExitCode::XSETBV,
+    ExitCode::MONITOR,  ExitCode::MWAIT};
 
 /// Offset in the MSR permission map (APM 2 15.11) of the byte with the MSR's two bits.
 std::uint64_t msrpm_byte(std::uint32_t msr) {
@@ -197,6 +198,8 @@ ExitInfo SvmBackend::exit_info() const {
         case ExitCode::CLGI:
         case ExitCode::SKINIT:
         case ExitCode::INVLPGA:
+        case ExitCode::MONITOR:  // not offered to guests either
+        case ExitCode::MWAIT:
             exit.kind = ExitKind::virtualization_instruction;
             break;
         default:

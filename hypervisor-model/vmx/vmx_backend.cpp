@@ -11,10 +11,10 @@ namespace {
 namespace vmx = cpu::vmx;
 using vmx::Field;
 
-constexpr std::uint32_t kPrimary = vmx::primary::kTscOffsetting | vmx::primary::kHltExiting |
-                                   vmx::primary::kCr8LoadExiting | vmx::primary::kCr8StoreExiting |
-                                   vmx::primary::kIoBitmaps | vmx::primary::kMsrBitmaps |
-                                   vmx::primary::kSecondaryControls;
+constexpr std::uint32_t kPrimary =
+    vmx::primary::kTscOffsetting | vmx::primary::kHltExiting | vmx::primary::kCr8LoadExiting |
+    vmx::primary::kCr8StoreExiting | vmx::primary::kIoBitmaps | vmx::primary::kMsrBitmaps |
+    vmx::primary::kMonitorExiting | vmx::primary::kMwaitExiting | vmx::primary::kSecondaryControls;
 constexpr std::uint32_t kSecondary = vmx::secondary::kEpt | vmx::secondary::kVpid |
                                      vmx::secondary::kUnrestrictedGuest | vmx::secondary::kRdtscp;
 
@@ -49,7 +49,10 @@ void VmxBackend::write_controls(const VmxPages& pages, const VmxBackendConfig& c
                                                vmx::pin::kExternalInterruptExiting |
                                                vmx::pin::kNmiExiting | vmx::pin::kVirtualNmis);
     vmcs_.write(Field::PRIMARY_CONTROLS, vmx::kPrimaryControls.must_be_one | kPrimary);
-    vmcs_.write(Field::SECONDARY_CONTROLS, kSecondary);
+    // What the processor's guests are told that they have, has to be switched on.
+    const std::uint32_t invpcid =
+        vmx::secondary_controls(core_.model()).may_be_one & vmx::secondary::kInvpcid;
+    vmcs_.write(Field::SECONDARY_CONTROLS, kSecondary | invpcid);
     vmcs_.write(Field::PLE_GAP, kPauseGap);
     vmcs_.write(Field::PLE_WINDOW, kSpinWindow);
     vmcs_.write(Field::EXIT_CONTROLS,
@@ -198,6 +201,8 @@ ExitInfo VmxBackend::exit_info() const {
         case vmx::ExitReason::vmxon:
         case vmx::ExitReason::invept:
         case vmx::ExitReason::invvpid:
+        case vmx::ExitReason::monitor:  // not offered to guests either
+        case vmx::ExitReason::mwait:
             exit.kind = ExitKind::virtualization_instruction;
             break;
         default:

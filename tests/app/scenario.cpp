@@ -203,12 +203,30 @@ TEST_CASE("errors name the place, what was expected, what was found, and a way o
           "found date or time 12:00:00 | ");
     CHECK(error_of(with_vm("disable = [\"vmx\", 3]")) ==
           "folder/test.toml:3:19: host.disable[1]: expected an array of \"vmx\", \"svm\", \"nx\", "
-          "\"slat\" or \"x2apic\", found integer 3 | ");
+          "\"slat\", \"x2apic\", \"pcid\" or \"invpcid\", found integer 3 | ");
     CHECK(error_of(with_vm("iommu = true")) ==
           "folder/test.toml:3:9: host.iommu: expected a table, found true | ");
     CHECK(error_of("[host]\nvendor = \n").starts_with("folder/test.toml:2:10: TOML syntax: "));
     CHECK(error_of("hots = 1\n") ==
           "folder/test.toml:1:1: unknown key \"hots\" | did you mean \"host\"?");
+}
+
+TEST_CASE("a processor model is one of the vendor's, and brings its timing profile") {
+    CHECK(parse(with_vm()).host.model.empty());
+    CHECK(parse(with_vm()).timing_profile == "intel-skylake-sp");
+    const Scenario icelake = parse(with_vm("model = \"intel-icelake\""));
+    CHECK(icelake.host.model == "intel-icelake");
+    CHECK(icelake.timing_profile == "intel-icelake-sp");
+    CHECK(
+        parse(with_vm("model = \"intel-icelake\"\ntiming = \"intel-skylake-sp\"")).timing_profile ==
+        "intel-skylake-sp");
+    CHECK(error_of(with_vm("model = \"intel-icelak\""))
+              .ends_with("| did you mean \"intel-icelake\"?"));
+    CHECK(
+        error_of(with_vm("model = \"amd-rome\"")) ==
+        "folder/test.toml:3:9: host.model: \"amd-rome\" is not a processor of the vendor \"intel\" "
+        "| it has: intel-haswell, intel-broadwell, intel-skylake, intel-cascadelake, "
+        "intel-icelake");
 }
 
 TEST_CASE("contradictions between keys are found") {

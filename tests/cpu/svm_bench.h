@@ -30,6 +30,7 @@ class RegisterFile : public ExecutionCore {
         set_rip(rip() + length);
         shadow = false;
     }
+    const Model& model() const noexcept override { return default_model(Vendor::intel); }
     void set_guest_mode(GuestMode* mode) noexcept override { guest_mode = mode; }
     void inject(const Event& event) override { injected.push_back(event); }
     bool has_injection() const noexcept override { return !injected.empty(); }

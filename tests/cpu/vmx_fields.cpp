@@ -14,7 +14,7 @@ using F = Field;
 
 std::uint64_t capability(std::uint32_t number) {
     std::uint64_t value = 0;
-    REQUIRE(capability_msr(number, value));
+    REQUIRE(capability_msr(default_model(Vendor::intel), number, value));
     return value;
 }
 
@@ -116,10 +116,10 @@ TEST_CASE("capability MSRs (SDM 3D appendix A)") {
         highest = std::max(highest, field.encoding() & 0x3fe);
     CHECK(capability(0x48a) == highest);
     std::uint64_t value = 0;
-    CHECK_FALSE(capability_msr(0x47f, value));
-    CHECK(capability_msr(0x491, value));
-    CHECK(value == 1);                          // EPTP switching
-    CHECK_FALSE(capability_msr(0x492, value));  // no VM functions
+    CHECK_FALSE(capability_msr(default_model(Vendor::intel), 0x47f, value));
+    CHECK(capability_msr(default_model(Vendor::intel), 0x491, value));
+    CHECK(value == 1);                                                        // EPTP switching
+    CHECK_FALSE(capability_msr(default_model(Vendor::intel), 0x492, value));  // no VM functions
 }
 
 TEST_CASE("VMREAD and VMWRITE by encoding") {

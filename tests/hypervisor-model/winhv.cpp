@@ -68,7 +68,7 @@ struct Machine final : CoreFactory {
     }
     std::unique_ptr<cpu::NativeCore> native_core(const sim::Subject& subject) override {
         cpu::NativeCoreConfig c;
-        c.intel = intel;
+        c.model = &cpu::default_model(intel ? cpu::Vendor::intel : cpu::Vendor::amd);
         c.subject = subject;
         auto core = std::make_unique<cpu::NativeCore>(ram, bus, timing, recorder, c);
         core->set_program(&program);

@@ -101,8 +101,8 @@ inline constexpr std::uint32_t kVirtualizeApicAccesses = 1u << 0, kEpt = 1u << 1
                                kVirtualInterruptDelivery = 1u << 9, kPauseLoopExiting = 1u << 10,
                                kRdrandExiting = 1u << 11, kInvpcid = 1u << 12,
                                kVmFunctions = 1u << 13, kVmcsShadowing = 1u << 14,
-                               kPageModificationLogging = 1u << 17,
-                               kModeBasedExecute = 1u << 22, kTscScaling = 1u << 25;
+                               kPageModificationLogging = 1u << 17, kModeBasedExecute = 1u << 22,
+                               kTscScaling = 1u << 25;
 }
 namespace exit_control {
 inline constexpr std::uint32_t kSaveDebugControls = 1u << 2, kHostAddressSpace64 = 1u << 9,
@@ -131,18 +131,24 @@ inline constexpr std::uint32_t kBlockingBySti = 1u << 0, kBlockingByMovSs = 1u <
 }
 
 /// Basic exit reasons (SDM 3D appendix C).
-#define HVSIM_VMX_EXIT_REASONS(X)                                                                  \
-    X(exception_or_nmi, 0) X(external_interrupt, 1) X(triple_fault, 2) X(init_signal, 3)           \
-    X(sipi, 4) X(interrupt_window, 7) X(nmi_window, 8) X(task_switch, 9) X(cpuid, 10)              \
-    X(getsec, 11) X(hlt, 12) X(invd, 13) X(invlpg, 14) X(rdpmc, 15) X(rdtsc, 16) X(rsm, 17)        \
-    X(vmcall, 18) X(vmclear, 19) X(vmlaunch, 20) X(vmptrld, 21) X(vmptrst, 22) X(vmread, 23)       \
-    X(vmresume, 24) X(vmwrite, 25) X(vmxoff, 26) X(vmxon, 27) X(cr_access, 28) X(mov_dr, 29)       \
-    X(io_instruction, 30) X(rdmsr, 31) X(wrmsr, 32) X(entry_failure_guest_state, 33)               \
-    X(entry_failure_msr_loading, 34) X(mwait, 36) X(monitor_trap_flag, 37) X(monitor, 39)          \
-    X(pause, 40) X(entry_failure_machine_check, 41) X(tpr_below_threshold, 43) X(apic_access, 44)  \
-    X(virtualized_eoi, 45) X(gdtr_idtr_access, 46) X(ldtr_tr_access, 47) X(ept_violation, 48)      \
-    X(ept_misconfiguration, 49) X(invept, 50) X(rdtscp, 51) X(preemption_timer, 52)                \
-    X(invvpid, 53) X(wbinvd, 54) X(xsetbv, 55) X(apic_write, 56) X(vmfunc, 59) X(page_modification_log_full, 62)
+#define HVSIM_VMX_EXIT_REASONS(X)                                                                 \
+    X(exception_or_nmi, 0)                                                                        \
+    X(external_interrupt, 1) X(triple_fault, 2) X(init_signal, 3) X(sipi, 4)                      \
+        X(interrupt_window, 7) X(nmi_window, 8) X(task_switch, 9) X(cpuid, 10) X(getsec, 11) X(   \
+            hlt, 12) X(invd, 13) X(invlpg, 14) X(rdpmc, 15) X(rdtsc, 16) X(rsm, 17) X(vmcall, 18) \
+            X(vmclear, 19) X(vmlaunch, 20) X(vmptrld, 21) X(vmptrst, 22) X(vmread, 23)            \
+                X(vmresume, 24) X(vmwrite, 25) X(vmxoff, 26) X(vmxon, 27) X(cr_access, 28)        \
+                    X(mov_dr, 29) X(io_instruction, 30) X(rdmsr, 31) X(wrmsr, 32)                 \
+                        X(entry_failure_guest_state, 33) X(entry_failure_msr_loading, 34)         \
+                            X(mwait, 36) X(monitor_trap_flag, 37) X(monitor, 39) X(pause, 40) X(  \
+                                entry_failure_machine_check, 41) X(tpr_below_threshold, 43)       \
+                                X(apic_access, 44) X(virtualized_eoi, 45) X(gdtr_idtr_access, 46) \
+                                    X(ldtr_tr_access, 47) X(ept_violation, 48)                    \
+                                        X(ept_misconfiguration, 49) X(invept, 50) X(rdtscp, 51)   \
+                                            X(preemption_timer, 52) X(invvpid, 53) X(wbinvd, 54)  \
+                                                X(xsetbv, 55) X(apic_write, 56) X(invpcid, 58)    \
+                                                    X(vmfunc, 59)                                 \
+                                                        X(page_modification_log_full, 62)
 
 enum class ExitReason : std::uint16_t {
 #define HVSIM_EXIT_ENUM(name, number) name = number,

@@ -122,6 +122,8 @@ class Machine final : private apic::InterruptFabric, private apic::EoiSink {
             if (next->wake() >= limit) return End::time_limit;
             const bool alone = processors_.size() == 1;
             next->run(alone ? limit : std::min(limit, next->wake() + sim::kMicrosecond));
+            for (const auto& p : processors_)
+                if (p->idle && p->core.memory_wait_is_over()) p->notice(next->now);
         }
         for (const auto& p : processors_)
             if (p->shut_down) return End::shutdown;

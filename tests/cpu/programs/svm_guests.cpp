@@ -34,17 +34,12 @@ NotedExit note(const Machine& m, std::uint64_t record) {
 
 const std::vector<Unreachable> kUnreachable{
     {"FERR_FREEZE", "CR0.NE 0 and an unmasked x87 exception: the model has no FERR#"},
-    {"TASK_SWITCH", "task switches are not performed: the instructions raise #GP"},
     {"SKINIT", "no secure loader: #UD comes first"},
-    {"MONITOR", "no processor model announces MONITOR: #UD comes first"},
-    {"MWAIT", "no processor model announces MWAIT: #UD comes first"},
-    {"MWAIT_CONDITIONAL", "no processor model announces MWAIT: #UD comes first"},
     {"RDPRU", "not announced (CPUID 80000008): #UD"},
     {"EFER_WRITE_TRAP", "of SEV-ES guests only"},
     {"CR0_WRITE_TRAP", "of SEV-ES guests only"},
     {"INVLPGB", "not announced (CPUID 80000008): #UD"},
     {"INVLPGB_ILLEGAL", "not announced (CPUID 80000008): #UD"},
-    {"INVPCID", "not announced (CPUID 7): #UD"},
     {"MCOMMIT", "not announced (CPUID 80000008): #UD"},
     {"TLBSYNC", "not announced (CPUID 80000008): #UD"},
     {"BUSLOCK", "not announced (CPUID 8000000a)"},

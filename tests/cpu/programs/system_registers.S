@@ -58,7 +58,11 @@ start:
     REFUSED cr4_reserved, cr4, 0x86a0
     REFUSED cr4_high, cr4, HIGH + 0x6a0
     REFUSED cr4_la57, cr4, 0x16a0
+    mov ebx, PML4 + 0x18                // PCIDs need a CR3 that names PCID 0
+    mov cr3, rbx
     REFUSED cr4_pcid, cr4, 0x206a0
+    mov ebx, PML4
+    mov cr3, rbx
     REFUSED cr8_wide, cr8, 0x10
     mov ebx, 9
     mov cr8, rbx

@@ -55,9 +55,6 @@ NotedExit note(const Machine& m, std::uint64_t record) {
 const std::vector<Unreachable> kUnreachable{
     {"getsec", "no SMX: CR4.SMXE is reserved and GETSEC is #UD (SDM 2D GETSEC)"},
     {"rsm", "only in system-management mode, which the model does not have; else #UD"},
-    {"mwait", "no processor model announces MWAIT: #UD comes first"},
-    {"monitor", "no processor model announces MONITOR: #UD comes first"},
-    {"task_switch", "task switches are not performed: the instructions raise #GP"},
     {"entry_failure_machine_check", "no machine checks"},
 };
 
