@@ -39,6 +39,22 @@ Json percentiles_json(const Distribution& distribution) {
             {"mean", p.mean}};
 }
 
+Json failure_json(const Failure& failure) {
+    Json object{{"kind", failure.kind},       {"what", failure.what},
+                {"outcome", failure.outcome}, {"rule", failure.rule},
+                {"section", failure.section}, {"field", failure.field},
+                {"demand", failure.demand},   {"value", failure.value}};
+    if (!failure.value_text.empty()) object["value_text"] = failure.value_text;
+    if (!failure.broken.empty()) object["broken"] = failure.broken;
+    object["time_ps"] = failure.time;
+    object["processor"] = failure.processor;
+    if (failure.rip) object["rip"] = *failure.rip;
+    if (!failure.instruction.empty()) object["instruction"] = failure.instruction;
+    if (!failure.code_bytes.empty()) object["code_bytes"] = failure.code_bytes;
+    object["count"] = failure.count;
+    return object;
+}
+
 Json pairs_json(const std::vector<NamedText>& pairs) {
     Json object = Json::object();
     for (const auto& [name, value] : pairs) object[name] = value;
@@ -72,6 +88,7 @@ std::string json_report(const RunResult& result) {
                     {"greatest_overshoot_ps", result.greatest_overshoot}};
     root["code_bytes"] = result.code_bytes;
     root["instructions"] = result.instructions;
+    if (result.first_failure) root["first_failure"] = failure_json(*result.first_failure);
     root["tables"] = Json::object();
     for (const Table& table : result.tables) root["tables"][table.key] = table_json(table);
     root["table_columns"] = Json::object();

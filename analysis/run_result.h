@@ -64,6 +64,26 @@ struct Distribution {
     Percentiles percentiles;
 };
 
+/// A VM entry or an instruction of a virtualization extension that failed: which rule, what was
+/// found and where.
+struct Failure {
+    std::string kind;         ///< of the event: "vm_entry_failed"
+    std::string what;         ///< "VM entry failed"
+    std::string outcome;      ///< what the program sees: "VM exit 33, invalid guest state"
+    std::string rule;         ///< "VMX 302"
+    std::string section;      ///< "SDM 3C 27.3.1.1"
+    std::string field;        ///< what the rule looks at
+    std::string demand;       ///< what it has to hold
+    std::uint64_t value = 0;  ///< what it held,
+    std::string value_text;   ///< in words; may be empty
+    std::string broken;       ///< which bits are wrong, where a rule is about bits; may be empty
+    sim::Time time = 0;
+    std::string processor;                ///< "processor 0", "partition 2 vp 0"
+    std::optional<std::uint64_t> rip;     ///< nothing: modelled software, which has none
+    std::string instruction, code_bytes;  ///< disassembled, and in hexadecimal; may be empty
+    std::uint64_t count = 1;              ///< of all failures of the run
+};
+
 struct RunResult {
     std::string scenario;
     std::string scenario_text;          ///< of the file
@@ -84,6 +104,7 @@ struct RunResult {
     sim::Duration quantum = 0;
     sim::Duration greatest_overshoot = 0;  ///< of a timer past its deadline
 
+    std::optional<Failure> first_failure;
     std::vector<Table> tables;
     std::vector<Distribution> distributions;
     std::vector<Statistic> statistics;

@@ -48,6 +48,11 @@ void Tally::on_event(const sim::Event& event) {
         case EventKind::kVmEntry:
             on_entry(event);
             break;
+        case EventKind::kVmEntryFailed:
+        case EventKind::kInstructionRefused:
+        case EventKind::kVmxInstructionFailed:
+            if (++failures_ == 1) first_failure_ = {event, code_};
+            break;
         case EventKind::kHypercall: {
             CallCount& call = hypercalls_[a[0]];
             ++call.count;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -20,8 +21,22 @@ class Tally : public sim::EventSink {
         : names_(std::move(names)), next_(next) {}
 
     void on_event(const sim::Event& event) override;
+    void on_code(const sim::Code& code) override {
+        code_ = code;
+        if (next_ != nullptr) next_->on_code(code);
+    }
+    bool wants_code() const noexcept override { return next_ != nullptr && next_->wants_code(); }
     /// Appends the tables and distributions of what was counted; empty ones are left out.
     void add_to(RunResult& result) const;
+
+    /// The first VM entry or instruction of an extension that failed, with its code.
+    struct NotedFailure {
+        sim::Event event;
+        sim::Code code;
+    };
+    const std::optional<NotedFailure>& first_failure() const noexcept { return first_failure_; }
+    /// How many there were.
+    std::uint64_t failures() const noexcept { return failures_; }
 
   private:
     struct ExitCount {
@@ -98,6 +113,9 @@ class Tally : public sim::EventSink {
     std::uint64_t remap_faults_ = 0;
     std::uint64_t iotlb_misses_ = 0;
     std::uint64_t tlb_fills_ = 0;
+    sim::Code code_;  // given last
+    std::optional<NotedFailure> first_failure_;
+    std::uint64_t failures_ = 0;
 };
 
 }  // namespace hvsim::analysis

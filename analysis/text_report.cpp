@@ -136,6 +136,25 @@ void print_statistics(std::string& out, const RunResult& result) {
     }
 }
 
+void print_failure(std::string& out, const Failure& failure) {
+    print_heading(out, "First failure of a VM entry or of an extension's instruction");
+    std::vector<NamedText> pairs;
+    pairs.push_back({"what", fmt::format("{}: {}", failure.what, failure.outcome)});
+    pairs.push_back({"rule", fmt::format("{} ({}) demands of {}: {}", failure.rule, failure.section,
+                                         failure.field, failure.demand)});
+    std::string found = fmt::format("{} = {:#x}", failure.field, failure.value);
+    if (!failure.value_text.empty()) found += fmt::format(" ({})", failure.value_text);
+    pairs.push_back({"found", found});
+    if (!failure.broken.empty()) pairs.push_back({"wrong", failure.broken});
+    std::string where = fmt::format("{} s, {}", exact_seconds(failure.time), failure.processor);
+    if (failure.rip) where += fmt::format(", RIP {:#x}", *failure.rip);
+    if (!failure.instruction.empty()) where += ": " + failure.instruction;
+    pairs.push_back({"where", where});
+    if (failure.count > 1)
+        pairs.push_back({"", fmt::format("{} failures in all", grouped(failure.count))});
+    print_pairs(out, pairs);
+}
+
 }  // namespace
 
 std::string text_report(const RunResult& result) {
@@ -153,6 +172,7 @@ std::string text_report(const RunResult& result) {
         print_heading(out, "Versions");
         print_pairs(out, result.versions);
     }
+    if (result.first_failure) print_failure(out, *result.first_failure);
     fmt::format_to(std::back_inserter(out), "\ndigest {}\n", result.digest);
     return out;
 }

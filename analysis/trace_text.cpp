@@ -74,7 +74,7 @@ std::string TraceText::argument(const sim::Event& event, unsigned index) const {
     return fmt::format(" {}={:#x}", name, value);
 }
 
-std::string TraceText::line(const sim::Event& event) {
+std::string TraceText::line(const sim::Event& event, const sim::Code* code) {
     const auto kind = static_cast<std::size_t>(event.kind);
     const sim::TraceEventDescription& row = info_.events[kind];
     const std::string after = last_ ? distance_text(*last_, event.time) : "";
@@ -85,6 +85,11 @@ std::string TraceText::line(const sim::Event& event) {
                     unit_text("vp", event.subject.vp), row.name, name_width_);
     for (unsigned i = 0; i < 4; ++i)
         if (!row.arguments[i].empty()) text += argument(event, i);
+    if (code != nullptr && disassembler_)
+        for (unsigned i = 0; i < 4; ++i)
+            if (row.arguments[i] == "rip")
+                text +=
+                    fmt::format(" instruction=\"{}\"", disassembler_(*code, event.arguments[i]));
     text.erase(text.find_last_not_of(' ') + 1);
     return text + '\n';
 }

@@ -1,6 +1,7 @@
 #pragma once
 // A trace's events as text: one line each, aligned.
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -31,15 +32,20 @@ class TraceText {
   public:
     /// `info` must outlive this object.
     explicit TraceText(const sim::TraceInfo& info);
+    /// How code bytes at an RIP are written as an instruction; without it they are not written.
+    using Disassembler = std::function<std::string(const sim::Code& code, std::uint64_t rip)>;
+    void set_disassembler(Disassembler disassembler) { disassembler_ = std::move(disassembler); }
 
     /// The two lines above the first event.
     std::string heading() const;
-    std::string line(const sim::Event& event);
+    /// `code`: at the event's RIP; may be null.
+    std::string line(const sim::Event& event, const sim::Code* code = nullptr);
 
   private:
     std::string argument(const sim::Event& event, unsigned index) const;
 
     const sim::TraceInfo& info_;
+    Disassembler disassembler_;
     std::size_t name_width_ = 0;
     std::optional<sim::Time> last_;
 };

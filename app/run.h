@@ -13,6 +13,10 @@
 #include "sim/recorder.h"
 #include "sim/trace_names.h"
 
+namespace hvsim::cpu {
+class ControlBlockWatch;
+}
+
 namespace hvsim::app {
 
 /// Where a machine's consoles get their input. A console is a VM by its index, or the bare host
@@ -42,6 +46,7 @@ struct RunOptions {
     sim::EventLevel level = sim::EventLevel::event;
     /// Set by run_machine, to be called from the sink: the processors of guests as they are.
     std::function<std::vector<analysis::ProcessorState>()> processors;
+    cpu::ControlBlockWatch* watch = nullptr;  ///< not owned; may be null
     /// To be called every now and then, at least each millisecond of virtual time, and also while
     /// that stands still; may be empty.
     std::function<void(const Progress&)> progress;

@@ -217,6 +217,7 @@ class Core final : public ExecutionCore, private engine::EngineClient, private e
     bool peek_linear(std::uint64_t linear, std::span<std::uint8_t> out,
                      mmu::Access access = mmu::Access::read);
     std::size_t peek_code(std::span<std::uint8_t> out) override;
+    sim::Code fetched_code(unsigned most) override;
 
     sim::Subject& subject() noexcept override { return subject_; }
     const Model& model() const noexcept override { return *model_; }

@@ -1,5 +1,8 @@
 // Control registers, MSRs, reset: the state of a core that is not in its engine.
 #include "cpu/core.h"
+
+#include <algorithm>
+
 #include "cpu/descriptor.h"
 #include "cpu/linear_address.h"
 #include "cpu/msr_file.h"
@@ -338,6 +341,28 @@ void Core::start_at_sipi(std::uint8_t vector) {
                                                    static_cast<std::uint64_t>(vector) << 12, 0x9b));
     set_rip(0);
     activity_ = ActivityState::active;
+}
+
+// --- for the trace ---
+
+sim::Code Core::fetched_code(unsigned most) {
+    sim::Code code;
+    const CodeMode mode = code_mode();
+    code.bits = mode.long64 ? 64 : mode.default32 ? 32 : 16;
+    const std::uint64_t linear =
+        mode.long64 ? rip() : (segment(SegmentName::cs).base + rip()) & 0xffffffff;
+    const std::size_t size = std::min<std::size_t>(most, sim::Code::kMost);
+    while (code.size < size) {
+        const std::uint64_t from = linear + code.size;
+        const std::size_t part =
+            std::min<std::size_t>(size - code.size, sim::kPageSize - from % sim::kPageSize);
+        std::uint64_t page = 0;
+        if (!engine_->fetched_page(from, cpl() == 3, page) ||
+            !ram_.read_bytes(page + from % sim::kPageSize, {code.bytes.data() + code.size, part}))
+            break;
+        code.size = static_cast<std::uint8_t>(code.size + part);
+    }
+    return code;
 }
 
 }  // namespace hvsim::cpu

@@ -21,6 +21,8 @@ enum class CoreStop {
     requested,   ///< request_stop()
 };
 
+class ControlBlockWatch;
+
 class ExecutionCore : public ArchState {
   public:
     /// Runs from local time `now` until `deadline`, or the first boundary after it.
@@ -58,6 +60,20 @@ class ExecutionCore : public ArchState {
     virtual void complete_instruction(unsigned length) = 0;
 
     virtual const Model& model() const noexcept = 0;
+    /// At most `most` code bytes at RIP for the trace, as far as the engine has fetched them.
+    /// Without any effect, not even on accessed bits; a core of modelled software has none.
+    virtual sim::Code fetched_code(unsigned) { return {}; }
+
+    /// Gives the trace the code of an exit at RIP, where it wants that; `length` 0: not known.
+    void give_exit_code(unsigned length) {
+        if (recorder().wants_code())
+            recorder().give_code(fetched_code(length != 0 ? length : sim::Code::kMost));
+    }
+
+    /// Is shown control blocks at exits and failed entries; not owned; nullptr: nobody is.
+    void set_watch(ControlBlockWatch* watch) noexcept { watch_ = watch; }
+    ControlBlockWatch* watch() const noexcept { return watch_; }
+
     /// The local APIC of the processor that the core runs on.
     virtual apic::LocalApic* local_apic() noexcept = 0;
     virtual void set_local_apic(apic::LocalApic* apic) noexcept = 0;
@@ -68,6 +84,9 @@ class ExecutionCore : public ArchState {
     virtual mmu::NestedTlb& nested_tlb() noexcept = 0;
     /// The time-stamp counter of the processor now (no guest offset).
     virtual std::uint64_t host_tsc() = 0;
+
+  private:
+    ControlBlockWatch* watch_ = nullptr;
 };
 
 /// The software that runs in VMX root operation, or on the host side of VMRUN: a hypervisor model.

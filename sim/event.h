@@ -1,6 +1,7 @@
 #pragma once
 // What happened in a run: the one table of event kinds. The record, its text form, the trace file
 // and the documentation come from it. Names follow Linux where Linux has one.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -18,9 +19,9 @@ inline constexpr std::uint16_t kNoUnit = 0xffff;  ///< "no processor/partition" 
 #define HVSIM_EVENTS(X)                                                                          \
     X(VmEntry, "vm_entry", event, "interruption_info", "error_code", "rip", "")                  \
     X(VmExit, "vm_exit", event, "reason", "qualification", "rip", "guest_physical")              \
-    X(VmEntryFailed, "vm_entry_failed", event, "rule", "field", "value", "")                     \
-    X(SvmRefused, "svm_refused", event, "opcode", "vector", "reason", "value")                   \
-    X(VmxInstructionFailed, "vmx_instruction_failed", event, "opcode", "error", "rip", "")       \
+    X(VmEntryFailed, "vm_entry_failed", event, "rule", "field", "value", "rip")                  \
+    X(InstructionRefused, "instruction_refused", event, "rule", "vector", "value", "rip")        \
+    X(VmxInstructionFailed, "vmx_instruction_failed", event, "rule", "error", "value", "rip")    \
     X(VmxAbort, "vmx_abort", event, "indicator", "reason", "", "")                               \
     X(Exception, "exception", event, "vector", "error_code", "rip", "address")                   \
     X(Hypercall, "hypercall", event, "code", "control", "status", "reps_done")                   \
@@ -85,6 +86,29 @@ static_assert(kEventTable.size() == static_cast<std::size_t>(EventKind::kCount))
 constexpr const EventDescription& describe(EventKind kind) {
     return kEventTable[static_cast<std::size_t>(kind)];
 }
+
+/// Which argument is the RIP; 4: none.
+constexpr std::size_t rip_argument(EventKind kind) {
+    const auto& arguments = describe(kind).arguments;
+    return static_cast<std::size_t>(std::find(arguments.begin(), arguments.end(), "rip") -
+                                    arguments.begin());
+}
+
+/// Kinds that come with the code bytes at their argument "rip" where these are known: the
+/// instruction that exits or fails. The bytes are no part of the digest.
+constexpr bool has_code(EventKind kind) {
+    return kind == EventKind::kVmExit || kind == EventKind::kVmEntryFailed ||
+           kind == EventKind::kInstructionRefused || kind == EventKind::kVmxInstructionFailed;
+}
+
+/// Code bytes at an event's RIP; they may go on behind the instruction, or end in it.
+struct Code {
+    static constexpr std::size_t kMost = 15;
+    std::uint8_t bits = 64;  ///< 16, 32 or 64: what CS makes the default size
+    std::uint8_t size = 0;   ///< 0: not known
+    std::array<std::uint8_t, kMost> bytes{};
+    bool operator==(const Code&) const = default;
+};
 
 /// Who an event concerns.
 struct Subject {

@@ -15,6 +15,10 @@ class EventSink {
   public:
     virtual ~EventSink() = default;
     virtual void on_event(const Event& event) = 0;
+    /// Code of the event that comes next, which is one that has_code().
+    virtual void on_code(const Code&) {}
+    /// Wants the code of VM exits, too; that of failures comes always.
+    virtual bool wants_code() const noexcept { return false; }
 };
 
 /// 128-bit XXH3 over canonical little-endian bytes; platform independent.
@@ -71,9 +75,17 @@ class Recorder {
     void set_sink(EventSink* sink, EventLevel level) noexcept {
         sink_ = sink;
         level_ = level;
+        wants_code_ = sink != nullptr && sink->wants_code();
     }
     bool wants_walks() const noexcept { return sink_ != nullptr && level_ == EventLevel::walk; }
     bool wants_samples() const noexcept { return sink_ != nullptr; }
+
+    /// Whether the code of VM exits is to be given.
+    bool wants_code() const noexcept { return wants_code_; }
+    /// The code at the RIP of the event that is recorded next.
+    void give_code(const Code& code) {
+        if (sink_ != nullptr) sink_->on_code(code);
+    }
 
     void record(EventKind kind, Time time, Subject subject, std::uint64_t a = 0,
                 std::uint64_t b = 0, std::uint64_t c = 0, std::uint64_t d = 0);
@@ -93,6 +105,7 @@ class Recorder {
     IntervalDigests intervals_;
     EventSink* sink_ = nullptr;
     EventLevel level_ = EventLevel::event;
+    bool wants_code_ = false;
     std::array<std::uint64_t, static_cast<std::size_t>(EventKind::kCount)> counts_{};
     std::array<Event, kKept> ring_{};
     std::uint64_t recorded_ = 0;

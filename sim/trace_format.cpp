@@ -2,11 +2,15 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+
 namespace hvsim::sim {
 namespace {
 
 constexpr std::uint8_t kSameSubject = 0x80;
-static_assert(static_cast<std::size_t>(EventKind::kCount) <= 128, "a kind shares its byte");
+static_assert(static_cast<std::size_t>(EventKind::kCount) <= kTraceCodeTag,
+              "a kind shares its byte");
+constexpr std::uint8_t kWithCode = 0x80;
 
 enum ArgumentCode : std::uint8_t { kZero = 0, kSame = 1, kDifference = 2, kValue = 3 };
 
@@ -49,6 +53,7 @@ std::vector<TraceEventDescription> describe_events() {
         TraceEventDescription& copy = events.emplace_back();
         copy.name = row.name;
         copy.level = row.level;
+        copy.has_code = has_code(static_cast<EventKind>(&row - kEventTable.data()));
         for (std::size_t i = 0; i < 4; ++i) copy.arguments[i] = row.arguments[i];
     }
     return events;
@@ -122,6 +127,30 @@ std::optional<Event> decode_event(TraceContext& context, ByteParser& in,
     return event;
 }
 
+std::uint8_t* encode_code(TraceContext& context, std::uint64_t rip, const Code& code,
+                          std::uint8_t* out) noexcept {
+    *out++ = kTraceCodeTag;
+    out = put_varint(out, zigzag(static_cast<std::int64_t>(rip - context.code_rip)));
+    context.code_rip = rip;
+    *out++ = static_cast<std::uint8_t>(code.size | code.bits >> 5 << 4);
+    return std::copy_n(code.bytes.begin(), code.size, out);
+}
+
+std::optional<CodeAt> decode_code(TraceContext& context, ByteParser& in) noexcept {
+    if (in.peek() != kTraceCodeTag) return std::nullopt;
+    in.u8();
+    CodeAt at;
+    at.rip = context.code_rip + static_cast<std::uint64_t>(unzigzag(in.varint()));
+    const std::uint8_t form = in.u8();
+    if (form >> 4 > 2 || (form & 0xf) > Code::kMost) in.fail();
+    at.code.bits = static_cast<std::uint8_t>(16 << (form >> 4));
+    at.code.size = form & 0xf;
+    for (unsigned i = 0; i < at.code.size; ++i) at.code.bytes[i] = in.u8();
+    if (!in.ok()) return std::nullopt;
+    context.code_rip = at.rip;
+    return at;
+}
+
 std::vector<std::uint8_t> encode_header(const TraceInfo& info) {
     HeaderBytes body;
     body.string(info.scenario);
@@ -130,7 +159,8 @@ std::vector<std::uint8_t> encode_header(const TraceInfo& info) {
     body.varint(info.events.size());
     for (const TraceEventDescription& row : info.events) {
         body.string(row.name);
-        body.u8(static_cast<std::uint8_t>(row.level));
+        body.u8(static_cast<std::uint8_t>(static_cast<std::uint8_t>(row.level) |
+                                          (row.has_code ? kWithCode : 0)));
         for (const std::string& argument : row.arguments) body.string(argument);
     }
     body.varint(info.names.tables().size());
@@ -191,9 +221,11 @@ std::optional<TraceInfo> decode_header_body(std::span<const std::uint8_t> body) 
         TraceEventDescription& row = info.events.emplace_back();
         row.name = in.string();
         const std::uint8_t level = in.u8();
-        row.level = level == 0   ? EventLevel::event
-                    : level == 1 ? EventLevel::walk
-                                 : EventLevel::sample;
+        const unsigned kept = level & ~unsigned{kWithCode};
+        row.level = kept == 0   ? EventLevel::event
+                    : kept == 1 ? EventLevel::walk
+                                : EventLevel::sample;
+        row.has_code = (level & kWithCode) != 0;
         for (std::string& argument : row.arguments) argument = in.string();
     }
     const std::uint64_t tables = in.varint();

@@ -5,7 +5,7 @@
 //   file    = header block* [result] [index]
 //   header  = "HVSIMTRC" u32(version) u32(size of body) body u64(XXH64 of body)
 //   body    = string(scenario) string(program version) zigzag(start date, seconds since 1970)
-//             varint(kinds) { string(name) u8(level) 4 x string(argument) }
+//             varint(kinds) { string(name) u8(level, bit 7: with code) 4 x string(argument) }
 //             varint(tables) { u8(kind) u8(argument) varint(values) { varint(value) string } }
 //             varint(settings) { string } varint(inputs) { string(role) string(file) string(sha256)
 //             }
@@ -16,8 +16,12 @@
 //   }
 //             u64(offset of "INDX") "HVSIMEND"
 //
-// A block is decoded by itself. Its frame holds events:
+// A block is decoded by itself. Its frame holds events and, before the events that they belong to,
+// code bytes. An event with code has that which the block gave last for the value of its argument
+// "rip"; given none, or of size 0, it has none.
 //
+//   code    = 0x7f zigzag(RIP - RIP of the code before)
+//             u8(size, bits 5:4: 0 = 16, 1 = 32, 2 = 64 bits) bytes
 //   event   = u8(kind, bit 7: same subject as the event before) [subject]
 //             u8(two bits an argument) zigzag(time - time of the event before)
 //             { nothing (0 = value 0; 1 = as in the kind's event before) |
@@ -55,12 +59,16 @@ inline constexpr std::size_t kTraceResultFixed = 12;  ///< the result before its
 inline constexpr std::uint32_t kTraceResultMax = 64 << 20;
 inline constexpr std::uint32_t kTraceBlockEvents = 65536;
 inline constexpr std::size_t kTraceEventMax = 1 + 3 * 3 + 1 + 5 * 10;
-inline constexpr std::uint32_t kTraceBlockBytesMax = kTraceBlockEvents * kTraceEventMax;
+inline constexpr std::uint8_t kTraceCodeTag = 0x7f;
+inline constexpr std::size_t kTraceCodeMax = 1 + 10 + 1 + Code::kMost;
+inline constexpr std::uint32_t kTraceBlockBytesMax =
+    kTraceBlockEvents * (kTraceEventMax + kTraceCodeMax);
 
 /// One row of a file's own event table.
 struct TraceEventDescription {
     std::string name;
     EventLevel level = EventLevel::event;
+    bool has_code = false;
     std::array<std::string, 4> arguments;
     bool operator==(const TraceEventDescription&) const = default;
 };
@@ -101,6 +109,9 @@ class ByteParser {
     explicit ByteParser(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
 
     bool ok() const noexcept { return ok_; }
+    /// The next byte, which stays; 0 where there is none.
+    std::uint8_t peek() const noexcept { return left() > 0 ? bytes_[position_] : 0; }
+    void fail() noexcept { ok_ = false; }
     std::size_t position() const noexcept { return position_; }
     std::size_t left() const noexcept { return bytes_.size() - position_; }
 
@@ -152,6 +163,7 @@ struct TraceContext {
     Time time = 0;
     Subject subject;
     std::array<std::array<std::uint64_t, 4>, 128> arguments{};
+    std::uint64_t code_rip = 0;
 };
 
 /// Appends an event to `out`, which has room for kTraceEventMax bytes; returns the new end.
@@ -160,6 +172,17 @@ std::uint8_t* encode_event(TraceContext& context, const Event& event, std::uint8
 /// unchanged) or name a kind that is not below `kinds`.
 std::optional<Event> decode_event(TraceContext& context, ByteParser& in,
                                   std::size_t kinds) noexcept;
+
+/// Appends code bytes to `out`, which has room for kTraceCodeMax bytes; returns the new end.
+std::uint8_t* encode_code(TraceContext& context, std::uint64_t rip, const Code& code,
+                          std::uint8_t* out) noexcept;
+/// Code bytes and their RIP, where the block goes on with such; nothing when the bytes end before
+/// they do or are none that a writer writes (`in` is then not ok), or when an event comes first.
+struct CodeAt {
+    std::uint64_t rip = 0;
+    Code code;
+};
+std::optional<CodeAt> decode_code(TraceContext& context, ByteParser& in) noexcept;
 
 /// The header's bytes, checksum included.
 std::vector<std::uint8_t> encode_header(const TraceInfo& info);

@@ -171,6 +171,7 @@ bool TraceReader::decompress(std::uint32_t compressed) {
     }
     if (in.pos != in.size) return stop(TraceStatus::damaged);
     context_ = {};
+    codes_.clear();
     block_position_ = 0;
     return true;
 }
@@ -187,9 +188,36 @@ bool TraceReader::next_block() {
     }
 }
 
+/// Takes the code bytes that come before the next event. False: they are not whole.
+bool TraceReader::take_codes() {
+    ByteParser in(std::span<const std::uint8_t>{block_}.subspan(block_position_));
+    const std::size_t begin = block_position_;
+    while (const auto at = decode_code(context_, in)) {
+        codes_[at->rip] = at->code;
+        block_position_ = begin + in.position();
+    }
+    if (!in.ok()) status_ = cut_ ? TraceStatus::truncated : TraceStatus::damaged;
+    return in.ok();
+}
+
+const Code* TraceReader::find_code(const Event& event) const {
+    const TraceEventDescription& row = info_.events[static_cast<std::size_t>(event.kind)];
+    if (!row.has_code) return nullptr;
+    const auto rip = std::find(row.arguments.begin(), row.arguments.end(), "rip");
+    if (rip == row.arguments.end()) return nullptr;
+    const auto found =
+        codes_.find(event.arguments[static_cast<std::size_t>(rip - row.arguments.begin())]);
+    return found == codes_.end() || found->second.size == 0 ? nullptr : &found->second;
+}
+
 std::optional<Event> TraceReader::next() {
+    code_ = nullptr;
     while (status_ == TraceStatus::reading) {
         if (block_left_ == 0 && !next_block()) {
+            block_left_ = 0;
+            return std::nullopt;
+        }
+        if (!take_codes()) {
             block_left_ = 0;
             return std::nullopt;
         }
@@ -197,6 +225,7 @@ std::optional<Event> TraceReader::next() {
         if (const auto event = decode_event(context_, in, info_.events.size())) {
             block_position_ += in.position();
             --block_left_;
+            code_ = find_code(*event);
             return event;
         }
         status_ = cut_ && !in.ok() ? TraceStatus::truncated : TraceStatus::damaged;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -42,6 +43,9 @@ class TraceReader {
     /// The next event in the file's order, or nothing: status() then says why. The kind is an index
     /// into info().events, which need not be this program's own table.
     std::optional<Event> next();
+    /// The code bytes at the RIP of the event that next() has given last; null where there are
+    /// none. Valid until the next call.
+    const Code* code() const noexcept { return code_; }
     /// From now on blocks that hold no event in [from, to] are not decompressed. Events outside the
     /// range that share a block with others are still given.
     void limit_to(Time from, Time to) noexcept {
@@ -65,6 +69,8 @@ class TraceReader {
     bool check_end();
     bool read_result();
     bool stop(TraceStatus status) noexcept;
+    bool take_codes();
+    const Code* find_code(const Event& event) const;
 
     TraceInfo info_;
     std::ifstream file_;
@@ -74,6 +80,8 @@ class TraceReader {
     std::vector<std::uint8_t> input_;
     std::vector<std::uint8_t> block_;
     TraceContext context_;
+    std::unordered_map<std::uint64_t, Code> codes_;  // of the current block, by RIP
+    const Code* code_ = nullptr;
     std::size_t block_position_ = 0;
     std::uint32_t block_left_ = 0;  // events of the current block not yet given
     bool cut_ = false;              // the current block's frame ends early

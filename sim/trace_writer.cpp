@@ -15,6 +15,13 @@ namespace {
 // taken out what is easy.
 constexpr int kCompressionLevel = 1;
 
+constexpr auto kRipArguments = [] {
+    std::array<std::uint8_t, static_cast<std::size_t>(EventKind::kCount)> table{};
+    for (std::size_t kind = 0; kind < table.size(); ++kind)
+        table[kind] = static_cast<std::uint8_t>(rip_argument(static_cast<EventKind>(kind)));
+    return table;
+}();
+
 std::uint8_t* put_fixed(std::uint8_t* out, std::uint64_t value, unsigned size) noexcept {
     for (unsigned i = 0; i < size; ++i) *out++ = static_cast<std::uint8_t>(value >> 8 * i);
     return out;
@@ -52,9 +59,23 @@ TraceWriter::~TraceWriter() {
     }
 }
 
+/// The code of the event that comes, where the block has not given the same for its RIP.
+void TraceWriter::put_code(std::uint64_t rip) {
+    GivenCode& given = codes_[(rip ^ rip >> 10 ^ rip >> 20) % kCodesKept];
+    if (given.rip != rip || given.code != code_) {
+        given = {rip, code_};
+        std::uint8_t* const begin = pending_.data() + pending_size_;
+        pending_size_ += static_cast<std::size_t>(encode_code(context_, rip, code_, begin) - begin);
+    }
+    code_ = {};
+}
+
 void TraceWriter::on_event(const Event& event) {
     if (error_ != 0) return;
-    if (pending_size_ + kTraceEventMax > pending_.size()) pending_.resize(pending_.size() * 2);
+    if (pending_size_ + kTraceEventMax + kTraceCodeMax > pending_.size())
+        pending_.resize(pending_.size() * 2);
+    if (has_code(event.kind))
+        put_code(event.arguments[kRipArguments[static_cast<std::size_t>(event.kind)]]);
     std::uint8_t* const begin = pending_.data() + pending_size_;
     pending_size_ += static_cast<std::size_t>(encode_event(context_, event, begin) - begin);
     if (event.time < block_.least) block_.least = event.time;
@@ -96,6 +117,7 @@ void TraceWriter::write_block() {
     blocks_.push_back(block_);
     block_ = {};
     context_ = {};
+    codes_.assign(kCodesKept, {});
     pending_size_ = 0;
 }
 

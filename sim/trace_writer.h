@@ -25,6 +25,8 @@ class TraceWriter : public EventSink {
     TraceWriter& operator=(const TraceWriter&) = delete;
 
     void on_event(const Event& event) override;
+    void on_code(const Code& code) override { code_ = code; }
+    bool wants_code() const noexcept override { return true; }
     /// The run's report as JSON, to be kept behind the events.
     void set_result(std::string json) { result_ = std::move(json); }
     /// Writes what is pending, the result, then the index. Throws ConfigError when anything could
@@ -48,6 +50,14 @@ class TraceWriter : public EventSink {
     };
     struct Compressor;
 
+    /// Code that the block has given for a RIP; one that falls out is given again.
+    struct GivenCode {
+        std::uint64_t rip = 0;
+        Code code;
+    };
+    static constexpr std::size_t kCodesKept = 1024;
+
+    void put_code(std::uint64_t rip);
     void write(const void* data, std::size_t size) noexcept;
     /// Compresses `data` behind `fixed` bytes of output; returns the frame's size.
     std::size_t compress(std::size_t fixed, const void* data, std::size_t size);
@@ -61,6 +71,8 @@ class TraceWriter : public EventSink {
     std::vector<std::uint8_t> pending_;
     std::size_t pending_size_ = 0;
     TraceContext context_;
+    Code code_;  // of the next event
+    std::vector<GivenCode> codes_{kCodesKept};
     Block block_;
     std::vector<Block> blocks_;
     std::string result_;

@@ -26,6 +26,7 @@ struct Arguments {
     RunArguments run;
     ScenarioArguments scenario;
     TraceArguments trace;
+    VmcsArguments vmcs;
     ReportArguments report;
     DiffArguments diff;
     analysis::ExportRequest exported;
@@ -82,6 +83,16 @@ CLI::App* add_run(CLI::App& program, RunArguments& run) {
         ->check(CLI::PositiveNumber)
         ->excludes(golden)
         ->excludes("--interactive");
+    CLI::Option* vmcs = command->add_option(
+        "--vmcs", run.vmcs, "Dump VMCS or VMCB by field names to this file (hvsim vmcs prints it)");
+    command
+        ->add_option(
+            "--dump-vmcs", run.dump_vmcs,
+            "When: failed (an entry, the default), the number of an exit, an exit reason "
+            "(cpuid, cpuid:3) or a virtual time; @lp0, @p2 or @p2vp0 says whose; repeatable")
+        ->take_all()
+        ->expected(1)
+        ->needs(vmcs);
     record->excludes(replay);
     record->needs("--interactive");
     replay->excludes("--interactive");
@@ -145,6 +156,18 @@ CLI::App* add_trace(CLI::App& program, TraceArguments& trace) {
     return command;
 }
 
+CLI::App* add_vmcs(CLI::App& program, VmcsArguments& vmcs) {
+    CLI::App* command =
+        program.add_subcommand("vmcs", "Print control blocks that a run has dumped");
+    command->add_option("file", vmcs.file, "File of hvsim run --vmcs")->required();
+    command->add_option("--dump", vmcs.dump, "Only the dump of this number")
+        ->check(CLI::PositiveNumber);
+    command->add_flag("--diff", vmcs.differences,
+                      "Only what differs from the dump before of the same control block");
+    command->add_option("--field", vmcs.field, "Only fields whose name contains this");
+    return command;
+}
+
 CLI::App* add_report(CLI::App& program, ReportArguments& report) {
     CLI::App* command =
         program.add_subcommand("report", "Make a page with charts and tables of a run's trace");
@@ -198,6 +221,7 @@ int dispatch(const std::vector<std::string>& words, const Surroundings& surround
     const CLI::App* run = add_run(program, arguments.run);
     const CLI::App* scenario = add_scenario(program, arguments.scenario);
     const CLI::App* trace = add_trace(program, arguments.trace);
+    const CLI::App* vmcs = add_vmcs(program, arguments.vmcs);
     const CLI::App* report = add_report(program, arguments.report);
     const CLI::App* diff = add_diff(program, arguments.diff);
     const CLI::App* exported = add_export(program, arguments.exported);
@@ -219,6 +243,7 @@ int dispatch(const std::vector<std::string>& words, const Surroundings& surround
     if (trace->parsed()) return trace_command(arguments.trace, surroundings);
     if (diff->parsed()) return diff_command(arguments.diff, surroundings);
     if (exported->parsed()) return export_command(arguments.exported, surroundings);
+    if (vmcs->parsed()) return vmcs_command(arguments.vmcs, surroundings);
     surroundings.err << program.help();
     return kExitConfig;
 }

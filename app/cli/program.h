@@ -48,6 +48,8 @@ struct RunArguments {
     bool update_golden = false;
     std::filesystem::path junit;
     std::uint64_t state_at = 0;  ///< number of an event; 0 = none
+    std::filesystem::path vmcs;          ///< where control blocks are dumped to
+    std::vector<std::string> dump_vmcs;  ///< when; none: at the first failed entry
 };
 int run_command(const RunArguments& arguments, const Surroundings& surroundings);
 
@@ -78,6 +80,14 @@ struct TraceArguments {
     std::uint64_t limit = 0;  ///< 0 = none
     bool summary = false;
 };
+struct VmcsArguments {
+    std::filesystem::path file;
+    std::uint64_t dump = 0;  ///< 0 = all
+    bool differences = false;
+    std::string field;
+};
+int vmcs_command(const VmcsArguments& arguments, const Surroundings& surroundings);
+
 int trace_command(const TraceArguments& arguments, const Surroundings& surroundings);
 int export_command(const analysis::ExportRequest& request, const Surroundings& surroundings);
 

@@ -18,7 +18,9 @@
 #include "app/cli/program.h"
 #include "app/cli/state_probe.h"
 #include "app/console_input.h"
+#include "app/control_block_dump.h"
 #include "app/expect.h"
+#include "app/failure_text.h"
 #include "app/inputs.h"
 #include "app/scenario/quantity.h"
 #include "app/scenario/reader.h"
@@ -51,6 +53,7 @@ class Run {
         if (!arguments_.golden.empty()) golden_ = std::make_unique<GoldenCheck>(arguments_);
         if (refuse_golden()) return kExitConfig;
         open_trace(names);
+        open_dump(names);
         analysis::Tally tally(names, trace_.get());
         connect_input();
         if (arguments_.state_at != 0) return run_to_state(tally);
@@ -62,6 +65,7 @@ class Run {
         report(result);
         if (trace_) trace_->finish();
         write_junit(result, verdict);
+        finish_dump();
         refuse_unknown(verdict, outcome);
         if (!verdict.met) print_failure(verdict);
         renew_golden(verdict, result);
@@ -175,6 +179,25 @@ class Run {
         trace_ = std::make_unique<sim::TraceWriter>(arguments_.trace, std::move(info));
     }
 
+    void open_dump(const sim::TraceNames& names) {
+        if (arguments_.vmcs.empty()) return;
+        std::vector<DumpCondition> conditions;
+        for (const std::string& text : arguments_.dump_vmcs)
+            conditions.push_back(parse_dump_condition(text, names));
+        if (conditions.empty()) conditions.push_back(parse_dump_condition("failed", names));
+        dump_ = std::make_unique<ControlBlockDump>(arguments_.vmcs, arguments_.scenario.string(),
+                                                   names, std::move(conditions));
+    }
+
+    /// Ends the file of dumped control blocks, and says which dumps it does not have.
+    void finish_dump() {
+        if (!dump_) return;
+        dump_->finish();
+        for (const std::string& condition : dump_->missed())
+            surroundings_.err << fmt::format("hvsim: --dump-vmcs {}: it never came to that\n",
+                                             condition);
+    }
+
     void connect_input() {
         input_.add(script_);
         if (arguments_.interactive) {
@@ -209,6 +232,7 @@ class Run {
         options.input = &input_;
         options.stop = &stop_;
         options.sink = &tally;
+        options.watch = dump_.get();
         options.level =
             arguments_.trace_level == "walk" ? sim::EventLevel::walk : sim::EventLevel::event;
         options.progress = [this](const Progress& progress) { on_progress(progress); };
@@ -295,6 +319,11 @@ class Run {
         result.quantum = scenario_.host.quantum;
         result.greatest_overshoot = outcome.greatest_overshoot;
         tally.add_to(result);
+        if (const auto& failure = tally.first_failure()) {
+            result.first_failure =
+                describe_failure(scenario_.host.vendor, failure->event, failure->code);
+            result.first_failure->count = tally.failures();
+        }
         result.statistics = outcome.statistics;
         result.digest = outcome.digest;
         result.inputs = inputs_;
@@ -379,6 +408,7 @@ class Run {
     std::unique_ptr<sim::TraceWriter> trace_;
     std::optional<sim::RunInputs> inputs_;
     std::unique_ptr<GoldenCheck> golden_;
+    std::unique_ptr<ControlBlockDump> dump_;
     std::atomic<bool> stop_{false};
     StopReason reason_ = StopReason::none;
     std::uint64_t start_ns_ = 0, wall_ns_ = 0;

@@ -8,6 +8,7 @@
 #include "app/cli/program.h"
 #include "app/scenario/nearest.h"
 #include "app/scenario/quantity.h"
+#include "cpu/disassembly.h"
 #include "sim/error.h"
 #include "sim/trace_reader.h"
 
@@ -72,6 +73,7 @@ int trace_command(const TraceArguments& arguments, const Surroundings& surroundi
     const analysis::TraceFilter filter = filter_of(arguments, reader.info());
     reader.limit_to(filter.from, filter.to);
     analysis::TraceText text(reader.info());
+    text.set_disassembler(cpu::disassemble);
     std::vector<std::uint64_t> counts(reader.info().events.size());
     if (!arguments.summary) surroundings.out << text.heading();
     for (std::uint64_t printed = 0; arguments.limit == 0 || printed < arguments.limit;) {
@@ -80,7 +82,7 @@ int trace_command(const TraceArguments& arguments, const Surroundings& surroundi
         if (!filter.wants(*event)) continue;
         ++printed;
         ++counts[static_cast<std::size_t>(event->kind)];
-        if (!arguments.summary) surroundings.out << text.line(*event);
+        if (!arguments.summary) surroundings.out << text.line(*event, reader.code());
         if (!surroundings.out) return kExitMet;  // nobody reads on
     }
     if (arguments.summary) print_summary(reader.info(), counts, surroundings.out);

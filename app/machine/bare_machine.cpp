@@ -82,6 +82,7 @@ BareMachine::BareMachine(Board& board) : board_(board), test_devices_(board) {
                                                      board.clock, scenario.timing, board.recorder,
                                                      config, board.apics[i].get()));
         board.sampler.add(*cores_[i]);
+        cores_[i]->set_watch(board.options.watch);
         if (config.virtualization) {
             extensions_.push_back(make_extension(*cores_[i]));
             cores_[i]->set_virtualization(extensions_.back().get());

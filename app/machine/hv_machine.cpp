@@ -185,6 +185,7 @@ std::unique_ptr<cpu::ExecutionCore> HvMachine::guest_core(const sim::Subject& su
     auto core =
         std::make_unique<cpu::Core>(*engines_, board_.ram, *board_.buses[0], board_.clock,
                                     board_.scenario.timing, board_.recorder, config, nullptr);
+    core->set_watch(board_.options.watch);
     guest_cores_.push_back(core.get());
     board_.sampler.add(*core);
     return core;
@@ -195,8 +196,10 @@ std::unique_ptr<cpu::NativeCore> HvMachine::native_core(const sim::Subject& subj
     config.model = &board_.model;
     config.subject = subject;
     const std::size_t bus = subject.vp % board_.buses.size();
-    return std::make_unique<cpu::NativeCore>(board_.ram, *board_.buses[bus], board_.scenario.timing,
-                                             board_.recorder, config);
+    auto core = std::make_unique<cpu::NativeCore>(board_.ram, *board_.buses[bus],
+                                                  board_.scenario.timing, board_.recorder, config);
+    core->set_watch(board_.options.watch);
+    return core;
 }
 
 void HvMachine::add_vm(std::size_t index) {

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "app/failure_text.h"
 #include "app/machine/disk_controller.h"
 #include "app/run.h"
 #include "cpu/events.h"
@@ -49,6 +50,23 @@ void add_exits(TraceNames& names, Vendor vendor) {
     range(ExitCode::DR0_READ, 16, "DR", "_READ");
     range(ExitCode::DR0_WRITE, 16, "DR", "_WRITE");
     range(ExitCode::EXCP0, 32, "EXCP", "");
+}
+
+/// Rules of entries and instructions, and the fields that entries look at.
+void add_failures(TraceNames& names, Vendor vendor) {
+    for (const RuleName& rule : rule_names(vendor))
+        for (const EventKind kind : {EventKind::kVmEntryFailed, EventKind::kInstructionRefused,
+                                     EventKind::kVmxInstructionFailed})
+            names.add(kind, 0, rule.number, rule.text);
+    if (vendor == Vendor::intel)
+        for (const auto& field : cpu::vmx::kFieldTable)
+            names.add(EventKind::kVmEntryFailed, 1, field.encoding(), field.name);
+    else
+        for (const auto& field : cpu::svm::kFieldTable)
+            names.add(EventKind::kVmEntryFailed, 1, field.offset, field.name);
+    names.add(EventKind::kInstructionRefused, 1, cpu::kUD, "#UD");
+    names.add(EventKind::kInstructionRefused, 1, cpu::kGP, "#GP");
+    names.add(EventKind::kVmxInstructionFailed, 1, 0, "VMfailInvalid");
 }
 
 /// SDM 3A table 6-1.
@@ -263,6 +281,7 @@ void add_states(TraceNames& names, const Scenario& scenario) {
 sim::TraceNames trace_names(const Scenario& scenario) {
     sim::TraceNames names;
     add_exits(names, scenario.host.vendor);
+    add_failures(names, scenario.host.vendor);
     add_exceptions(names);
     add_interrupts(names);
     add_msrs(names);

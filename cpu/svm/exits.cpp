@@ -4,6 +4,7 @@
 #include "cpu/debug_registers.h"
 #include "cpu/descriptor.h"
 #include "cpu/svm/guest.h"
+#include "cpu/svm/guest_block.h"
 #include "sim/error.h"
 
 namespace hvsim::cpu::svm {
@@ -482,9 +483,11 @@ bool Guest::exit(const Action& action, const Event* vectoring) {
     // APM 2 15.6: the event was injected.
     if (event::V::test(controls_.event_injection))
         vmcb_.set(vmcb::EVENTINJ, event::V::set(vmcb_.get(vmcb::EVENTINJ), 0));
+    core_.give_exit_code(action.instruction_length);
     core_.recorder().record(sim::EventKind::kVmExit, core_.now(), core_.subject(), exit.code,
                             exit.info1, core_.rip(), exit.guest_physical);
     core_.charge(exit_cost(action));
+    if (core_.watch() != nullptr) core_.watch()->on_exit(core_, GuestBlock(vmcb_));
     if (host_.on_vm_exit(core_)) return true;
     // For such a step, too: it sees what the hypervisor answered.
     if (cached_) apply(pull(~kNeverCached));

@@ -43,11 +43,11 @@ Operation::Operation(Core& core)
 
 // --- instructions ---
 
-/// #UD or #GP(0) with its reason; true, as an instruction that has been dealt with.
-bool Operation::refuse(std::uint8_t vector, Refusal reason, std::uint32_t opcode,
-                       std::uint64_t value) {
-    core_.recorder().record(sim::EventKind::kSvmRefused, core_.now(), core_.subject(), opcode,
-                            vector, static_cast<std::uint64_t>(reason), value);
+/// #UD or #GP(0) by a rule of spec/rules.h; true, as an instruction that has been dealt with.
+bool Operation::refuse(std::uint8_t vector, std::uint32_t rule, std::uint64_t value) {
+    core_.recorder().give_code(core_.fetched_code(sim::Code::kMost));
+    core_.recorder().record(sim::EventKind::kInstructionRefused, core_.now(), core_.subject(), rule,
+                            vector, value, core_.rip());
     core_.raise(vector);
     return true;
 }
@@ -57,11 +57,11 @@ bool Operation::execute(const Instruction& in) {
     if (opcode == 0) return false;
     if (opcode == kVmmcall) return vmmcall(in);
     // DEVIATION: no SKINIT: there is no secure loader nor a TPM to measure it.
-    if (opcode == kSkinit) return refuse(kUD, Refusal::not_supported, opcode, 0);
-    if (!(core_.efer() & efer::kSVME)) return refuse(kUD, Refusal::svm_disabled, opcode, 0);
-    if (!(core_.cr(0) & cr0::kPE) || (core_.system_flags() & rflags::kVM))
-        return refuse(kUD, Refusal::not_protected, opcode, 0);
-    if (core_.cpl() != 0) return refuse(kGP, Refusal::privilege, opcode, core_.cpl());
+    if (opcode == kSkinit) return refuse(kUD, 205, 0);
+    if (!(core_.efer() & efer::kSVME)) return refuse(kUD, 201, core_.efer());
+    if (!(core_.cr(0) & cr0::kPE)) return refuse(kUD, 202, core_.cr(0));
+    if (core_.system_flags() & rflags::kVM) return refuse(kUD, 203, core_.system_flags());
+    if (core_.cpl() != 0) return refuse(kGP, 211, core_.cpl());
 
     std::uint64_t rax = core_.gpr(engine::kRax);
     if (in.address_bits != 64) rax &= (std::uint64_t{1} << in.address_bits) - 1;
@@ -81,7 +81,7 @@ bool Operation::execute(const Instruction& in) {
             break;
         default:
             if (opcode != kVmrun && !translate_virtual(rax, in)) return true;
-            if (!check_address(opcode, rax)) return true;
+            if (!check_address(rax)) return true;
             if (opcode == kVmrun) {
                 vmrun(in, rax);
                 return true;
@@ -101,23 +101,23 @@ bool Operation::vmmcall(const Instruction& in) {
     action.kind = ActionKind::hypercall;
     action.instruction_length = in.length;
     if (core_.exits(action)) return true;
-    return refuse(kUD, Refusal::not_intercepted, kVmmcall, 0);
+    return refuse(kUD, 204, 0);
 }
 
 /// rAX of VMRUN, VMLOAD and VMSAVE (APM 3). False: #GP(0) was raised.
-bool Operation::check_address(std::uint32_t opcode, std::uint64_t address) {
+bool Operation::check_address(std::uint64_t address) {
     if (address % kVmcbSize != 0) {
-        refuse(kGP, Refusal::misaligned_address, opcode, address);
+        refuse(kGP, 212, address);
         return false;
     }
     if (address >> core_.model().physical_address_bits) {
-        refuse(kGP, Refusal::address_too_wide, opcode, address);
+        refuse(kGP, 213, address);
         return false;
     }
     // DEVIATION: a VMCB where no memory answers is refused; hardware works with what it reads
     // there.
     if (!core_.ram().contains(address, kVmcbSize)) {
-        refuse(kGP, Refusal::no_memory, opcode, address);
+        refuse(kGP, 214, address);
         return false;
     }
     return true;
@@ -218,7 +218,7 @@ Host Operation::surroundings() const {
 
 void Operation::vmrun(const Instruction& in, std::uint64_t address) {
     if (hsave_ == 0) {
-        refuse(kGP, Refusal::no_host_save_area, kVmrun, address);
+        refuse(kGP, 215, hsave_);
         return;
     }
     std::uint64_t next = core_.rip() + in.length;

@@ -9,19 +9,6 @@
 
 namespace hvsim::cpu::svm {
 
-/// Why an SVM instruction raised #UD or #GP.
-enum class Refusal : std::uint32_t {
-    svm_disabled = 1,    ///< EFER.SVME is 0
-    not_protected,       ///< real or virtual-8086 mode
-    privilege,           ///< CPL other than 0
-    misaligned_address,  ///< rAX is no multiple of 4 KiB
-    address_too_wide,    ///< rAX beyond the physical-address width
-    no_memory,           ///< rAX names no memory
-    no_host_save_area,   ///< VM_HSAVE_PA is 0
-    not_intercepted,     ///< VMMCALL that nobody intercepts
-    not_supported,       ///< SKINIT
-};
-
 /// As CPUID announces them.
 Features announced_features(const Core& core);
 
@@ -46,8 +33,8 @@ class Operation final : public Virtualization, private HostSoftware {
     // HostSoftware: the host's program goes on behind its VMRUN.
     bool on_vm_exit(ExecutionCore& core) override;
 
-    bool refuse(std::uint8_t vector, Refusal reason, std::uint32_t opcode, std::uint64_t value);
-    bool check_address(std::uint32_t opcode, std::uint64_t address);
+    bool refuse(std::uint8_t vector, std::uint32_t rule, std::uint64_t value);
+    bool check_address(std::uint64_t address);
     bool translate_virtual(std::uint64_t& address, const Instruction& in);
     bool vmmcall(const Instruction& in);
     void vmrun(const Instruction& in, std::uint64_t address);

@@ -1,7 +1,7 @@
 // Which actions of a guest exit (SDM 3C 26.1, 26.2) and what the exit records (28.2).
 #include "cpu/descriptor.h"
 #include "cpu/msr_file.h"
-#include "cpu/vmx/guest.h"
+#include "cpu/vmx/guest_block.h"
 #include "sim/error.h"
 
 namespace hvsim::cpu::vmx {
@@ -429,7 +429,8 @@ bool Guest::exit(const Action& action, const Event* vectoring) {
     set_raw(Field::EXIT_QUALIFICATION, qualifier);
     // SDM 3C 28.2.4: a double fault's exit is not one during the delivery of what led to it.
     if (action.kind == ActionKind::exception && action.event.vector == kDF) vectoring = nullptr;
-    set_raw(Field::EXIT_INSTRUCTION_LENGTH, instruction_length(action, vectoring));
+    const std::uint32_t length = instruction_length(action, vectoring);
+    set_raw(Field::EXIT_INSTRUCTION_LENGTH, length);
     if (action.decoded != nullptr) {
         const std::uint32_t cs = core_.segment(SegmentName::cs).access_rights;
         set_raw(Field::EXIT_INSTRUCTION_INFO,
@@ -470,10 +471,12 @@ bool Guest::exit(const Action& action, const Event* vectoring) {
         if (lma != ((controls & entry_control::kIa32eGuest) != 0))
             set_raw(Field::ENTRY_CONTROLS, controls ^ entry_control::kIa32eGuest);
     }
+    core_.give_exit_code(length);
     core_.recorder().record(sim::EventKind::kVmExit, core_.now(), core_.subject(), reason,
                             qualifier, core_.rip(), guest_physical);
     core_.charge(exit_cost(action));
     if (program_ != nullptr) return_to_program(&action);
+    if (core_.watch() != nullptr) core_.watch()->on_exit(core_, GuestBlock(*this));
     return host_.on_vm_exit(core_);
 }
 

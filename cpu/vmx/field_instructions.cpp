@@ -27,18 +27,18 @@ bool Operation::shadowed(Name name, const Instruction& in) const {
 
 void Operation::vmread(const Instruction& in) {
     const bool guest = in_guest();
-    if (!current_) return fail_invalid(in);
+    if (!current_) return fail_invalid(in, {523, kNoPointer});
     Region region(core_.ram(), current_pointer());
     if (guest) {
         const std::uint64_t link = region.read(Field::VMCS_LINK_POINTER);
-        if (link == kNoPointer) return fail_invalid(in);
+        if (link == kNoPointer) return fail_invalid(in, {525, link});
         region = Region(core_.ram(), link);
     }
     const std::uint64_t encoding = operand_field(in);
     std::uint64_t value = 0;
     if (encoding >> 32 != 0 ||
         !read_component(core_.model(), region, static_cast<std::uint32_t>(encoding), value))
-        return fail(in, InstructionError::unsupported_component);
+        return fail(in, InstructionError::unsupported_component, {541, encoding});
     const bool long64 = core_.code_mode().long64;
     if (!in.memory) {
         core_.set_gpr(in.rm(), long64 ? value : value & 0xffffffff);
@@ -53,11 +53,11 @@ void Operation::vmread(const Instruction& in) {
 
 void Operation::vmwrite(const Instruction& in) {
     const bool guest = in_guest();
-    if (!current_) return fail_invalid(in);
+    if (!current_) return fail_invalid(in, {523, kNoPointer});
     Region region(core_.ram(), current_pointer());
     if (guest) {
         const std::uint64_t link = region.read(Field::VMCS_LINK_POINTER);
-        if (link == kNoPointer) return fail_invalid(in);
+        if (link == kNoPointer) return fail_invalid(in, {525, link});
         region = Region(core_.ram(), link);
     }
     const bool long64 = core_.code_mode().long64;
@@ -76,7 +76,7 @@ void Operation::vmwrite(const Instruction& in) {
         encoding >> 32 == 0 &&
         (guest ? write_component(core_.model(), region, component, value)
                : current_->write_encoded(component, value) == InstructionError::none);
-    if (!written) return fail(in, InstructionError::unsupported_component);
+    if (!written) return fail(in, InstructionError::unsupported_component, {541, encoding});
     succeed(in);
 }
 

@@ -2,6 +2,7 @@
 
 #include "cpu/msr_file.h"
 #include "cpu/vmx/capabilities.h"
+#include "cpu/vmx/guest_block.h"
 #include "sim/error.h"
 
 namespace hvsim::cpu::vmx {
@@ -356,20 +357,28 @@ Event Guest::inject_event() {
     return event;
 }
 
-/// Reports a refused entry: VMfailValid, or the exit that it becomes.
-void Guest::refuse(EntryResult& result) {
+/// Reports a refused entry: VMfailValid, or the exit that it becomes. `rip`, `code`: of the
+/// program's instruction.
+void Guest::refuse(EntryResult& result, std::uint64_t rip, const sim::Code& code) {
     const EntryFailure& failure = result.failure;
+    core_.recorder().give_code(code);
     core_.recorder().record(sim::EventKind::kVmEntryFailed, core_.now(), core_.subject(),
-                            failure.rule, static_cast<std::uint64_t>(failure.field), failure.value);
-    if (!result.guest_state_failed) {
+                            failure.rule, static_cast<std::uint64_t>(failure.field), failure.value,
+                            rip);
+    if (result.guest_state_failed)
+        leave_failed_entry(failure);
+    else
         set_instruction_error(result.error);
-        return;
-    }
+    if (core_.watch() != nullptr) core_.watch()->on_failed_entry(core_, GuestBlock(*this));
+}
+
+/// The exit that an entry becomes behind the checks of controls and host state (SDM 3C 27.8).
+void Guest::leave_failed_entry(const EntryFailure& failure) {
     const bool msr_load = failure.rule == kMsrLoadRule;
     const auto reason =
         msr_load ? ExitReason::entry_failure_msr_loading : ExitReason::entry_failure_guest_state;
     set_raw(Field::EXIT_REASON, static_cast<std::uint32_t>(reason) | kEntryFailure);
-    std::uint64_t qualification = 0;  // SDM 3C 27.8
+    std::uint64_t qualification = 0;
     if (msr_load)
         qualification = failure.value;
     else if (failure.rule == kPdpteRule)
@@ -389,6 +398,11 @@ EntryResult Guest::enter(bool launch) {
             launch ? InstructionError::vmlaunch_not_clear : InstructionError::vmresume_not_launched;
         return last_entry_ = result;
     }
+    // Modelled host software has no instructions.
+    const std::uint64_t rip = program_ != nullptr ? core_.rip() : 0;
+    const auto code = [this] {
+        return program_ != nullptr ? core_.fetched_code(sim::Code::kMost) : sim::Code{};
+    };
     if (checks_due_ || injection_checks_due_ || rip_check_due_) {
         if (!checks_due_) {
             if (injection_checks_due_)
@@ -403,15 +417,19 @@ EntryResult Guest::enter(bool launch) {
             result.guest_state_failed = true;
         }
         if (!result.entered()) {
-            refuse(result);
+            refuse(result, rip, code());
             return last_entry_ = result;
         }
         if (checks_due_) cache_controls();
         checks_due_ = injection_checks_due_ = rip_check_due_ = false;
     }
-    if (program_ != nullptr && !begin_in_program(result)) {
-        refuse(result);
-        return last_entry_ = result;
+    if (program_ != nullptr) {
+        // What fails behind the checks has left the program's instruction.
+        const sim::Code late = may_fail_late() ? code() : sim::Code{};
+        if (!begin_in_program(result)) {
+            refuse(result, rip, late);
+            return last_entry_ = result;
+        }
     }
     if (!launched_) region_.set_launched(true);
     launched_ = true;

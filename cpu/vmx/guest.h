@@ -144,9 +144,11 @@ class Guest final : public GuestMode {
     void load_state();
     void cache_controls();
     Event inject_event();
-    void refuse(EntryResult& result);
+    void refuse(EntryResult& result, std::uint64_t rip, const sim::Code& code);
+    void leave_failed_entry(const EntryFailure& failure);
     // program_guest.cpp
     void note_program_write(Field field) noexcept;
+    bool may_fail_late() const;
     bool begin_in_program(EntryResult& result);
     bool load_program_guest(EntryResult& result);
     void hold_mappings();

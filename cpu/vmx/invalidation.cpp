@@ -29,13 +29,13 @@ void Operation::invept(const Instruction& in) {
     const std::uint64_t type = operand_field(in);
     if (type != static_cast<std::uint64_t>(InveptType::single_context) &&
         type != static_cast<std::uint64_t>(InveptType::all_contexts))
-        return fail(in, InstructionError::invalid_operand_to_invept_invvpid);
+        return fail(in, InstructionError::invalid_operand_to_invept_invvpid, {544, type});
     std::array<std::uint64_t, 2> descriptor{};
     if (!read_descriptor(in, descriptor)) return;
     const std::uint64_t eptp = descriptor[0];
     if (type == static_cast<std::uint64_t>(InveptType::single_context)) {
         if (!is_valid_eptp(core_.model(), eptp))
-            return fail(in, InstructionError::invalid_operand_to_invept_invvpid);
+            return fail(in, InstructionError::invalid_operand_to_invept_invvpid, {545, eptp});
         core_.nested_tlb().invalidate_root(eptp);
         if (mmu::NestedTlb::same_tables(eptp, side_.mappings.eptp)) core_.flush_guest_tlb();
     } else {
@@ -48,14 +48,20 @@ void Operation::invept(const Instruction& in) {
 void Operation::invvpid(const Instruction& in) {
     const std::uint64_t type = operand_field(in);
     if (type > static_cast<std::uint64_t>(InvvpidType::single_context_but_globals))
-        return fail(in, InstructionError::invalid_operand_to_invept_invvpid);
+        return fail(in, InstructionError::invalid_operand_to_invept_invvpid, {546, type});
     std::array<std::uint64_t, 2> descriptor{};
     if (!read_descriptor(in, descriptor)) return;
     const bool address = type == static_cast<std::uint64_t>(InvvpidType::individual_address);
     const bool all = type == static_cast<std::uint64_t>(InvvpidType::all_contexts);
-    if (descriptor[0] >> 16 != 0 || (!all && descriptor[0] == 0) ||
-        (address && !is_canonical(descriptor[1])))
-        return fail(in, InstructionError::invalid_operand_to_invept_invvpid);
+    Finding finding;
+    if (descriptor[0] >> 16 != 0)
+        finding = {547, descriptor[0]};
+    else if (!all && descriptor[0] == 0)
+        finding = {548, 0};
+    else if (address && !is_canonical(descriptor[1]))
+        finding = {549, descriptor[1]};
+    if (finding.rule != 0)
+        return fail(in, InstructionError::invalid_operand_to_invept_invvpid, finding);
     // VPID 0000H, the host's and that of guests without VPIDs, keeps its mappings.
     if (all || descriptor[0] == side_.mappings.vpid) {
         if (address)

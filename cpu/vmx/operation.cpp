@@ -90,30 +90,41 @@ std::uint32_t Operation::opcode_of(Name name) noexcept {
     return 0;
 }
 
-bool Operation::is_undefined(Name name) const {
+/// The rule that makes the instruction undefined as things are.
+Operation::Finding Operation::undefined_by(Name name) const {
     if (name == Name::vmxon) {
-        if (!(core_.cr(4) & cr4::kVMXE)) return true;
+        if (!(core_.cr(4) & cr4::kVMXE)) return {501, core_.cr(4)};
     } else if (!on_) {
-        return true;
+        return {502, 0};
     }
-    if (name == Name::vmcall && in_guest()) return false;
-    constexpr std::uint64_t kFunctions = 64;  // SDM 3C 26.5.6.2
-    if (name == Name::vmfunc)
-        return !in_guest() || !current_->uses(secondary::kVmFunctions) ||
-               (core_.gpr(engine::kRax) & 0xffffffff) >= kFunctions;
-    return !(core_.cr(0) & cr0::kPE) || (core_.system_flags() & rflags::kVM) ||
-           ((core_.efer() & efer::kLMA) && !core_.code_mode().long64);
+    if (name == Name::vmcall && in_guest()) return {};
+    if (name == Name::vmfunc) {
+        constexpr std::uint64_t kFunctions = 64;  // SDM 3C 26.5.6.2
+        const std::uint64_t function = core_.gpr(engine::kRax) & 0xffffffff;
+        if (!in_guest()) return {506, 0};
+        if (!current_->uses(secondary::kVmFunctions)) return {507, current_->secondary_controls()};
+        return function >= kFunctions ? Finding{508, function} : Finding{};
+    }
+    if (!(core_.cr(0) & cr0::kPE)) return {503, core_.cr(0)};
+    if (core_.system_flags() & rflags::kVM) return {504, core_.system_flags()};
+    if ((core_.efer() & efer::kLMA) && !core_.code_mode().long64)
+        return {505, core_.segment(SegmentName::cs).access_rights};
+    return {};
 }
 
 bool Operation::execute(const Instruction& instruction) {
     const Name name = name_of(instruction);
-    if (name == Name::none || is_undefined(name)) return false;
+    if (name == Name::none) return false;
+    if (const Finding finding = undefined_by(name); finding.rule != 0) {
+        record_refusal(kUD, finding);
+        return false;
+    }
     const Instruction in = instruction;
     if (in_guest()) {
         if (exits(name, in)) return true;
     }
     if (name == Name::vmfunc) return core_.complete_instruction(in.length), true;
-    if (core_.cpl() != 0) return core_.raise(kGP), true;
+    if (core_.cpl() != 0) return refuse({511, core_.cpl()}), true;
     perform(name, in);
     return true;
 }
@@ -154,7 +165,7 @@ void Operation::perform(Name name, const Instruction& in) {
             return invvpid(in);
         // SDM 3C 34.15.2: there is no SMM-transfer monitor to call.
         case Name::vmcall:
-            return fail(in, InstructionError::vmcall_in_root);
+            return fail(in, InstructionError::vmcall_in_root, {531, 1});
         case Name::vmfunc:
         case Name::none:
             return;
@@ -173,20 +184,35 @@ void Operation::succeed(const Instruction& in) {
     core_.complete_instruction(in.length);
 }
 
-void Operation::record_failure(const Instruction& in, InstructionError error) {
+void Operation::record_failure(InstructionError error, Finding finding) {
+    if (finding.rule == 0) return;  // an entry's rule, which has an event of its own
+    core_.recorder().give_code(core_.fetched_code(sim::Code::kMost));
     core_.recorder().record(sim::EventKind::kVmxInstructionFailed, core_.now(), core_.subject(),
-                            opcode_of(name_of(in)), static_cast<std::uint64_t>(error), core_.rip());
+                            finding.rule, static_cast<std::uint64_t>(error), finding.value,
+                            core_.rip());
 }
 
-void Operation::fail_invalid(const Instruction& in) {
-    record_failure(in, InstructionError::none);
+void Operation::record_refusal(std::uint8_t vector, Finding finding) {
+    core_.recorder().give_code(core_.fetched_code(sim::Code::kMost));
+    core_.recorder().record(sim::EventKind::kInstructionRefused, core_.now(), core_.subject(),
+                            finding.rule, vector, finding.value, core_.rip());
+}
+
+/// #GP(0).
+void Operation::refuse(Finding finding) {
+    record_refusal(kGP, finding);
+    core_.raise(kGP);
+}
+
+void Operation::fail_invalid(const Instruction& in, Finding finding) {
+    record_failure(InstructionError::none, finding);
     set_result(rflags::kCF);
     core_.complete_instruction(in.length);
 }
 
-void Operation::fail(const Instruction& in, InstructionError error) {
-    if (!current_) return fail_invalid(in);
-    record_failure(in, error);
+void Operation::fail(const Instruction& in, InstructionError error, Finding finding) {
+    if (!current_) return fail_invalid(in, finding);
+    record_failure(error, finding);
     current_->set_instruction_error(error);
     set_result(kZF);
     core_.complete_instruction(in.length);
@@ -204,21 +230,24 @@ bool Operation::read_pointer(const Instruction& in, std::uint64_t& value) {
                                      reinterpret_cast<std::uint8_t*>(&value), sizeof value);
 }
 
-bool Operation::may_enter_operation() const {
+Operation::Finding Operation::keeps_from_operation() const {
     const std::uint64_t cr0 = core_.cr(0), cr4 = core_.cr(4);
     const std::uint64_t feature = core_.msrs().feature_control();
-    return (cr0 & kCr0Fixed0) == kCr0Fixed0 && (cr0 & ~kCr0Fixed1) == 0 &&
-           (cr4 & kCr4Fixed0) == kCr4Fixed0 && (cr4 & ~cr4_fixed1(core_.model())) == 0 &&
-           (feature & kFeatureLock) && (feature & kFeatureOutsideSmx);
+    if ((cr0 & kCr0Fixed0) != kCr0Fixed0 || (cr0 & ~kCr0Fixed1) != 0) return {512, cr0};
+    if ((cr4 & kCr4Fixed0) != kCr4Fixed0 || (cr4 & ~cr4_fixed1(core_.model())) != 0) return {513, cr4};
+    if (!(feature & kFeatureLock)) return {514, feature};
+    if (!(feature & kFeatureOutsideSmx)) return {515, feature};
+    return {};
 }
 
 void Operation::vmxon(const Instruction& in) {
-    if (on_) return fail(in, InstructionError::vmxon_in_root);
-    if (!may_enter_operation()) return core_.raise(kGP);
+    if (on_) return fail(in, InstructionError::vmxon_in_root, {542, 1});
+    if (const Finding finding = keeps_from_operation(); finding.rule != 0) return refuse(finding);
     std::uint64_t pointer = 0;
     if (!read_pointer(in, pointer)) return;
-    if (!is_region_address(pointer) || Region(core_.ram(), pointer).revision_word() != kRevision)
-        return fail_invalid(in);
+    if (!is_region_address(pointer)) return fail_invalid(in, {521, pointer});
+    const std::uint32_t revision = Region(core_.ram(), pointer).revision_word();
+    if (revision != kRevision) return fail_invalid(in, {522, revision});
     on_ = true;
     vmxon_pointer_ = pointer;
     current_.reset();
@@ -238,8 +267,10 @@ void Operation::vmxoff(const Instruction& in) {
 void Operation::vmclear(const Instruction& in) {
     std::uint64_t pointer = 0;
     if (!read_pointer(in, pointer)) return;
-    if (!is_region_address(pointer)) return fail(in, InstructionError::vmclear_invalid_address);
-    if (pointer == vmxon_pointer_) return fail(in, InstructionError::vmclear_vmxon_pointer);
+    if (!is_region_address(pointer))
+        return fail(in, InstructionError::vmclear_invalid_address, {532, pointer});
+    if (pointer == vmxon_pointer_)
+        return fail(in, InstructionError::vmclear_vmxon_pointer, {533, pointer});
     Region(core_.ram(), pointer).set_launched(false);
     if (pointer == current_pointer()) current_.reset();
     succeed(in);
@@ -254,14 +285,18 @@ void Operation::make_current(std::uint64_t address) {
 void Operation::vmptrld(const Instruction& in) {
     std::uint64_t pointer = 0;
     if (!read_pointer(in, pointer)) return;
-    if (!is_region_address(pointer)) return fail(in, InstructionError::vmptrld_invalid_address);
-    if (pointer == vmxon_pointer_) return fail(in, InstructionError::vmptrld_vmxon_pointer);
+    if (!is_region_address(pointer))
+        return fail(in, InstructionError::vmptrld_invalid_address, {536, pointer});
+    if (pointer == vmxon_pointer_)
+        return fail(in, InstructionError::vmptrld_vmxon_pointer, {537, pointer});
     const Region region(core_.ram(), pointer);
-    const bool shadow = region.is_shadow();
-    const bool shadowing = (kSecondaryControls.may_be_one & secondary::kVmcsShadowing) != 0;
+    const std::uint32_t word = region.revision_word();
     if (!core_.ram().contains(pointer, kRegionSize) ||
-        (region.revision_word() & ~Region::kShadowIndicator) != kRevision || (shadow && !shadowing))
-        return fail(in, InstructionError::vmptrld_wrong_revision);
+        (word & ~Region::kShadowIndicator) != kRevision)
+        return fail(in, InstructionError::vmptrld_wrong_revision, {538, word});
+    const bool shadowing = (kSecondaryControls.may_be_one & secondary::kVmcsShadowing) != 0;
+    if (region.is_shadow() && !shadowing)
+        return fail(in, InstructionError::vmptrld_wrong_revision, {539, word});
     make_current(pointer);
     succeed(in);
 }
@@ -278,12 +313,19 @@ void Operation::vmptrst(const Instruction& in) {
 // --- entry and exit ---
 
 void Operation::enter(const Instruction& in, bool launch) {
-    if (!current_ || Region(core_.ram(), current_pointer()).is_shadow()) return fail_invalid(in);
+    if (!current_) return fail_invalid(in, {523, kNoPointer});
+    const Region region(core_.ram(), current_pointer());
+    if (region.is_shadow()) return fail_invalid(in, {524, region.revision_word()});
     // The shadow at an instruction that was preceded by STI or MOV SS; STI needs RFLAGS.IF.
     if (core_.interrupt_shadow() && !(core_.system_flags() & rflags::kIF))
-        return fail(in, InstructionError::entry_blocked_by_mov_ss);
+        return fail(in, InstructionError::entry_blocked_by_mov_ss, {543, 1});
     const EntryResult result = current_->enter(launch);
-    if (result.error != InstructionError::none) fail(in, result.error);
+    if (result.error == InstructionError::vmlaunch_not_clear)
+        fail(in, result.error, {534, 1});
+    else if (result.error == InstructionError::vmresume_not_launched)
+        fail(in, result.error, {535, 0});
+    else if (result.error != InstructionError::none)
+        fail(in, result.error, {});
 }
 
 bool Operation::on_vm_exit(ExecutionCore&) {

@@ -56,8 +56,14 @@ class Operation final : public Virtualization, private HostSoftware {
     // HostSoftware
     bool on_vm_exit(ExecutionCore& core) override;
 
+    /// A broken rule (spec/rules.h) and what was found; rule 0: none is.
+    struct Finding {
+        std::uint32_t rule = 0;
+        std::uint64_t value = 0;
+    };
+
     // operation.cpp
-    bool is_undefined(Name name) const;
+    Finding undefined_by(Name name) const;
     bool exits(Name name, const Instruction& in);
     void perform(Name name, const Instruction& in);
     void vmxon(const Instruction& in);
@@ -66,7 +72,7 @@ class Operation final : public Virtualization, private HostSoftware {
     void vmclear(const Instruction& in);
     void vmptrld(const Instruction& in);
     void vmptrst(const Instruction& in);
-    bool may_enter_operation() const;
+    Finding keeps_from_operation() const;
     bool is_region_address(std::uint64_t address) const noexcept;
     void make_current(std::uint64_t address);
     // field_instructions.cpp
@@ -81,10 +87,12 @@ class Operation final : public Virtualization, private HostSoftware {
 
     bool read_pointer(const Instruction& in, std::uint64_t& value);
     void succeed(const Instruction& in);
-    void fail_invalid(const Instruction& in);
-    void fail(const Instruction& in, InstructionError error);
+    void fail_invalid(const Instruction& in, Finding finding);
+    void fail(const Instruction& in, InstructionError error, Finding finding);
     void set_result(std::uint64_t flags);
-    void record_failure(const Instruction& in, InstructionError error);
+    void record_failure(InstructionError error, Finding finding);
+    void record_refusal(std::uint8_t vector, Finding finding);
+    void refuse(Finding finding);
 
     Core& core_;
     bool on_ = false;

@@ -56,6 +56,13 @@ void Guest::note_program_write(Field field) noexcept {
     }
 }
 
+/// Whether begin_in_program() can find something: PDPTEs in memory, or MSRs to load.
+bool Guest::may_fail_late() const {
+    const bool pae = (raw(Field::GUEST_CR4) & cr4::kPAE) != 0 &&
+                     (raw(Field::ENTRY_CONTROLS) & entry_control::kIa32eGuest) == 0;
+    return (pae && !ept_) || raw(Field::ENTRY_MSR_LOAD_COUNT) != 0;
+}
+
 /// Loads the guest state and the MSRs of the entry. False: the entry fails.
 bool Guest::begin_in_program(EntryResult& result) {
     host_nmi_blocked_ = program_->nmi_blocked();

@@ -2,6 +2,7 @@
 // virtual interrupts, last-branch records.
 #include "cpu/svm/operation.h"
 #include "tests/cpu/programs/bench.h"
+#include "tests/cpu/programs/failure_log.h"
 
 using namespace hvsim;
 using namespace hvsim::cpu;
@@ -35,7 +36,13 @@ constexpr std::uint64_t number(ExitCode code) {
 TEST_CASE("SVM instructions are refused with the manual's exceptions") {
     SvmMachine bench(refused);
     Machine& m = bench.machine;
+    FailureLog log;
+    m.recorder.set_sink(&log, sim::EventLevel::event);
     CHECK(m.run() == End::halted);
+    const std::vector<std::string> expected{"201 vmrun", "201 stgi",   "204 vmmcall",
+                                            "212 vmrun", "213 vmload", "214 vmsave",
+                                            "215 vmrun", "205 skinit"};
+    CHECK(log.lines == expected);
     check_faults(m, {{"without_svme", kUD},
                      {"stgi_without_svme", kUD},
                      {"vmmcall_in_host", kUD},

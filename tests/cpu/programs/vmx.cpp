@@ -3,6 +3,7 @@
 #include "cpu/vmx/operation.h"
 
 #include "tests/cpu/programs/bench.h"
+#include "tests/cpu/programs/failure_log.h"
 
 using namespace hvsim;
 using namespace hvsim::cpu;
@@ -42,6 +43,8 @@ constexpr std::uint64_t number(InstructionError error) {
 TEST_CASE("VMX instructions fail with the manual's exceptions, flags and error numbers") {
     VmxProgram bench(refused);
     Machine& m = bench.machine;
+    FailureLog log;
+    m.recorder.set_sink(&log, sim::EventLevel::event);
     CHECK(m.run() == End::halted);
     INFO(m.story());
     check_faults(m, {{"without_vmxe", kUD},
@@ -73,6 +76,12 @@ TEST_CASE("VMX instructions fail with the manual's exceptions, flags and error n
     CHECK(m.result(20) == number(InstructionError::vmxon_in_root));
     CHECK(m.result(21) == 0);
     CHECK_FALSE(bench.operation.in_operation());
+    const std::vector<std::string> expected{
+        "501 vmxon",   "514 vmxon",   "502 vmptrst",  "522 vmxon",    "521 vmxon",
+        "542 vmxon",   "506 vmfunc",  "523 vmlaunch", "537 vmptrld",  "533 vmclear",
+        "538 vmptrld", "541 vmread",  "101 vmlaunch", "535 vmresume", "531 vmcall",
+        "544 invept",  "548 invvpid", "542 vmxon",    "502 vmxoff"};
+    CHECK(log.lines == expected);
 }
 
 TEST_CASE("VMLAUNCH, VMRESUME and exits switch between program and guest on one core") {
