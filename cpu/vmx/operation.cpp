@@ -234,7 +234,8 @@ Operation::Finding Operation::keeps_from_operation() const {
     const std::uint64_t cr0 = core_.cr(0), cr4 = core_.cr(4);
     const std::uint64_t feature = core_.msrs().feature_control();
     if ((cr0 & kCr0Fixed0) != kCr0Fixed0 || (cr0 & ~kCr0Fixed1) != 0) return {512, cr0};
-    if ((cr4 & kCr4Fixed0) != kCr4Fixed0 || (cr4 & ~cr4_fixed1(core_.model())) != 0) return {513, cr4};
+    if ((cr4 & kCr4Fixed0) != kCr4Fixed0 || (cr4 & ~cr4_fixed1(core_.model())) != 0)
+        return {513, cr4};
     if (!(feature & kFeatureLock)) return {514, feature};
     if (!(feature & kFeatureOutsideSmx)) return {515, feature};
     return {};

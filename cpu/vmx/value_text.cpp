@@ -164,7 +164,8 @@ std::string broken_bits_text(std::uint32_t rule, std::uint64_t value) {
         case 202:
         case 303:
         case 513:
-            return refused_bits_text(cr4_bits(), value, kCr4Fixed0, kCr4Fixed1);
+            return refused_bits_text(cr4_bits(), value, kCr4Fixed0,
+                                     cr4_fixed1(default_model(Vendor::intel)));
         case 301: {  // an unrestricted guest is free in PE and PG
             const std::string text = refused_bits_text(
                 cr0_bits(), value, kCr0Fixed0 & ~(cr0::kPE | cr0::kPG), kCr0Fixed1);

@@ -62,10 +62,12 @@ std::string problem_of(const std::filesystem::path& path) {
 TEST_CASE("a trace of another event table is read by names") {
     sim::TraceInfo info;
     info.scenario = "other";
-    info.events = {
-        {"from_the_future", sim::EventLevel::event, {"a", "b", "c", "d"}},
-        {"vm_exit", sim::EventLevel::event, {"rip", "", "colour", "reason"}},
-        {"scsi_request", sim::EventLevel::event, {"transaction", "operation", "lba", "bytes"}}};
+    info.events = {{"from_the_future", sim::EventLevel::event, false, {"a", "b", "c", "d"}},
+                   {"vm_exit", sim::EventLevel::event, false, {"rip", "", "colour", "reason"}},
+                   {"scsi_request",
+                    sim::EventLevel::event,
+                    false,
+                    {"transaction", "operation", "lba", "bytes"}}};
     info.names.add({1, 3}, 10, "CPUID");
     info.names.add({0, 0}, 1, "nobody asks");
     const auto path = scratch("other_table.trace");

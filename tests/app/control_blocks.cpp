@@ -78,7 +78,8 @@ struct Bench {
     Bus bus;
     sim::TimingProfile timing;
     sim::Recorder recorder;
-    cpu::NativeCore core{ram, bus, timing, recorder, {true, 46, {0, 2, 1}}};
+    cpu::NativeCore core{
+        ram, bus, timing, recorder, {&cpu::default_model(cpu::Vendor::intel), {0, 2, 1}}};
     Block block;
     std::optional<ControlBlockDump> dump;
 };

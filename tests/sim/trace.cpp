@@ -163,7 +163,7 @@ TEST_CASE("the same events give the same bytes, and the header's are golden") {
     write_trace(second.path(), events);
     CHECK(first.read() == second.read());
     const std::vector<char> bytes = first.read();
-    CHECK(std::string_view(bytes.data(), 12) == std::string_view("HVSIMTRC\x02\0\0\0", 12));
+    CHECK(std::string_view(bytes.data(), 12) == std::string_view("HVSIMTRC\x03\0\0\0", 12));
     CHECK(std::string_view(bytes.data() + 16, 26) == "\x19scenarios/linux-disk.toml");
     CHECK(std::string_view(bytes.data() + 42, 6) ==
           "\x05"
@@ -249,7 +249,7 @@ TEST_CASE("files that are no trace of this version are told apart") {
     bytes[8] = 1;
     file.write(bytes, bytes.size());
     CHECK(std::get<TraceProblem>(TraceReader::open(file.path())) == TraceProblem::other_version);
-    bytes[8] = 2;
+    bytes[8] = 3;
     bytes[20] ^= 1;
     file.write(bytes, bytes.size());
     CHECK(std::get<TraceProblem>(TraceReader::open(file.path())) == TraceProblem::damaged_header);
