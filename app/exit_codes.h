@@ -38,6 +38,8 @@ inline constexpr std::array kExitCodes{
                 {"the runs are the same", "they differ",
                  "a file is wrong, or the runs cannot be compared: the output says why", "", ""}},
     ExitCodeRow{"report", {"the page is written", "", kWrongInput, "", ""}},
+    ExitCodeRow{"export", {"written", "", kWrongInput, "", ""}},
+    ExitCodeRow{"vmcs", {"printed", "", kWrongInput, "", ""}},
     ExitCodeRow{"trace", {"printed", "", kWrongInput, "", ""}},
     ExitCodeRow{"scenario", {"printed; `--check`: no errors", "", kWrongInput, "", ""}},
 };

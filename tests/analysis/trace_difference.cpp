@@ -108,31 +108,31 @@ TEST_CASE("one trace goes on where the other is over") {
 }
 
 TEST_CASE("traces that are cut off tell what they can") {
-    const auto whole = trace("diff_a", 100'000, 0), odd = trace("diff_b", 100'000, 500);
+    const auto whole = trace("diff_a", 100'000, 0), odd = trace("diff_b", 100'000, 501);
     const Comparison same = compare_files(cut(whole, 1000), whole, false);
     CHECK(same.result == ComparisonResult::not_comparable);
     CHECK(same.reasons.front().find("as far as it goes, the runs are the same") !=
           std::string::npos);
     const Comparison different = compare_files(cut(odd, 1000), whole, false);
     CHECK(different.result == ComparisonResult::different);
-    CHECK(different.traces->common == 499);
+    CHECK(different.traces->common == 500);
     CHECK_THROWS_AS(read_record(cut(whole, 1000)), sim::ConfigError);
     CHECK_THROWS_AS(compare_files(scratch("no such trace"), whole, false), sim::ConfigError);
 }
 
 TEST_CASE("traces of other inputs are compared when that is wanted") {
-    const auto a = trace("diff_a", 100, 0), b = trace("diff_b", 100, 50, false, "b");
+    const auto a = trace("diff_a", 100, 0), b = trace("diff_b", 100, 51, false, "b");
     const Comparison refused = compare_files(a, b, false);
     CHECK(refused.result == ComparisonResult::not_comparable);
     CHECK(refused.reasons.front().starts_with("vm[0].kernel: "));
     CHECK_FALSE(refused.traces.has_value());
     const Comparison wanted = compare_files(a, b, true);
     CHECK(wanted.result == ComparisonResult::different);
-    CHECK(wanted.traces->common == 49);
+    CHECK(wanted.traces->common == 50);
 }
 
 TEST_CASE("a trace against a golden") {
-    const auto a = trace("diff_a", 3000, 0), b = trace("diff_b", 3000, 1700);
+    const auto a = trace("diff_a", 3000, 0), b = trace("diff_b", 3000, 1701);
     const auto golden = scratch("diff.golden");
     RunRecord record = read_record(a);
     record.digest = std::string(32, '0');

@@ -112,7 +112,7 @@ Result run(const std::vector<std::string>& arguments, std::uint64_t clock_step_n
     std::uint64_t now = 0;
     const Surroundings surroundings{out,
                                     err,
-                                    {echo_machine, echo_names, echo_versions},
+                                    {echo_machine, echo_names, echo_versions, nullptr},
                                     [&] { return now += clock_step_ns; },
                                     terminals.out,
                                     terminals.err,
