@@ -232,7 +232,7 @@ TEST_CASE("what is on the tracks") {
     const std::string lp = viewed.on("Logical processors/LP 0");
     CHECK(lp.starts_with(
         "1 [p2 vp0\n1 [guest\n2]\n2 [io_instruction\n3]\n3 [guest\n10000]\n"
-        "10000 [vmcall\n11000]\n11000]\n11000 [switching\n11100]\n11100 [switching\n11500]\n"
+        "10000 [vmcall\n11000]\n11000]\n11000 [idle\n11100]\n11100 [switching\n11500]\n"
         "11500 [p1 vp0\n11500 [guest\n17600]\n17600 [vmcall\n18000]\n18000 [guest\n18200]\n"
         "18200 [hlt\n18400]\n18400]\n18400 [switching\n18500]\n18500 [switching\n19500]\n"
         "19500 [p2 vp0\n19500 [guest\n"));

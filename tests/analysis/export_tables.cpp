@@ -133,7 +133,7 @@ TEST_CASE("a folder of comma-separated values has the same, with units in the he
           std::string::npos);
     // Idle has neither partition nor reason.
     CHECK(
-        content(folder / "processor_spans.csv").find("0,\"switching\",,,,11000000,11100000\r\n") !=
+        content(folder / "processor_spans.csv").find("0,\"idle\",,,,11000000,11100000\r\n") !=
         std::string::npos);
     const std::string columns = content(folder / "columns.csv");
     CHECK(columns.starts_with("table,column,unit,description\r\n"));

@@ -1,5 +1,5 @@
-// Asks for CPUID as often as EBX says, each time with a VM exit, and ends by the debug-exit port with
-// 7. For a flat program in 32-bit protected mode.
+// Asks for CPUID and writes a number, another one each time, to the POST port, both with VM exits, as
+// often as EBX says. Ends by the debug-exit port with 7. For a flat program in 32-bit protected mode.
     .intel_syntax noprefix
     .text
     .code32
@@ -16,6 +16,10 @@ start:
     jmp 1b
 2:  mov eax, 0x40000000
     cpuid
+    imul esi, esi, 1664525
+    add esi, 1013904223
+    mov eax, esi
+    out 0x80, eax
     dec edi
     jnz 2b
     mov eax, 7
