@@ -347,11 +347,13 @@ EntryResult Guest::refuse(const EntryFailure& failure) {
     vmcb_.set(vmcb::EXITINFO1, std::uint64_t{0});
     vmcb_.set(vmcb::EXITINFO2, std::uint64_t{0});
     vmcb_.set(vmcb::EXITINTINFO, std::uint64_t{0});
-    // Modelled host software has no instructions.
-    const bool program = surroundings_.shares_core;
-    core_.recorder().give_code(program ? core_.fetched_code(sim::Code::kMost) : sim::Code{});
-    core_.recorder().record(sim::EventKind::kVmEntryFailed, core_.now(), core_.subject(),
-                            failure.rule, failure.field, failure.value, program ? core_.rip() : 0);
+    // A program's VMRUN is told by Operation, which knows where it is; modelled host software has
+    // no instructions.
+    if (!surroundings_.shares_core) {
+        core_.recorder().give_code({});
+        core_.recorder().record(sim::EventKind::kVmEntryFailed, core_.now(), core_.subject(),
+                                failure.rule, failure.field, failure.value);
+    }
     if (core_.watch() != nullptr) core_.watch()->on_failed_entry(core_, GuestBlock(vmcb_));
     return last_entry_ = {true, failure};
 }

@@ -20,6 +20,18 @@ std::uint32_t svm_opcode(const Instruction& in) noexcept {
     return opcode >= kVmrun && opcode <= kInvlpga ? opcode : 0;
 }
 
+/// The core has left the side of the VMRUN at `rip`: its bytes are given without prefixes.
+void record_failed_entry(Core& core, const EntryFailure& failure, std::uint64_t rip,
+                         CodeMode mode) {
+    sim::Code code;
+    code.bits = mode.long64 ? 64 : mode.default32 ? 32 : 16;
+    code.bytes = {0x0f, 0x01, 0xd8};
+    code.size = 3;
+    core.recorder().give_code(code);
+    core.recorder().record(sim::EventKind::kVmEntryFailed, core.now(), core.subject(), failure.rule,
+                           failure.field, failure.value, rip);
+}
+
 }  // namespace
 
 Features announced_features(const Core& core) {  // APM 3 E.4.9
@@ -221,15 +233,20 @@ void Operation::vmrun(const Instruction& in, std::uint64_t address) {
         refuse(kGP, 215, hsave_);
         return;
     }
-    std::uint64_t next = core_.rip() + in.length;
-    if (!core_.code_mode().long64) next &= 0xffffffff;
+    const std::uint64_t rip = core_.rip();
+    const CodeMode mode = core_.code_mode();
+    std::uint64_t next = rip + in.length;
+    if (!mode.long64) next &= 0xffffffff;
     host_ = capture_host(core_, next);
     guest_.attach(address);
     const Host host = surroundings();
     core_.set_interrupt_shadow(false);
     gif_ = true;
     core_.change_sides(engine::Transition::svm);
-    if (!guest_.vmrun(host).entered()) return end_exit();
+    if (!guest_.vmrun(host).entered()) {
+        record_failed_entry(core_, guest_.last_entry().failure, rip, mode);
+        return end_exit();
+    }
     if (guest_.controls().tlb_control == tlb_control::kFlushAll) core_.flush_both_sides();
     swap_in_branches();
     core_.reload_pdptes();
