@@ -83,7 +83,8 @@ mode_end:
 
 namespace {
 
-/// Performs control-register and EFER writes as a processor does.
+/// Performs control-register and EFER writes as a processor does, and leaves far jumps, none of
+/// which names a task, to the library.
 void emulate_control_writes(Machine& m) {
     m.processor.handle = [&m](const Intercept& i) {
         Engine& e = m.engine;
@@ -98,6 +99,10 @@ void emulate_control_writes(Machine& m) {
         if (i.code == InterceptCode::msr && i.error_code == 1) {
             e.set_efer(e.gpr(kRax) & 0xffffffff);
             e.set_rip(e.rip() + 2);
+            return true;
+        }
+        if (i.code == InterceptCode::far_jump) {
+            e.pass_far_transfer();
             return true;
         }
         return false;
@@ -128,6 +133,14 @@ TEST_CASE("one guest program runs from real mode through every mode to 64-bit mo
     CHECK(e.cpl() == 0);
     m.run_from(0);
     REQUIRE(m.last().code == InterceptCode::hlt);
+    // Those of protected mode were asked about, each once.
+    std::vector<std::uint16_t> jumps;
+    for (const Intercept& i : m.processor.seen)
+        if (i.code == InterceptCode::far_jump) jumps.push_back(i.far.selector);
+    REQUIRE(jumps.size() >= 3);
+    CHECK(jumps[0] == 8);
+    CHECK(jumps[1] == 32);
+    CHECK(jumps[2] == 8);
     CHECK(m.peek<std::uint16_t>(0x1010) == 0x1234);
     CHECK(m.peek<std::uint16_t>(0x6ffe) == 0x4321);
     CHECK(m.peek<std::uint32_t>(0x8004) == 0x11223344);
