@@ -201,6 +201,9 @@ void Core::invalidate_nested() {
 
 bool Core::exits(const Action& action, const Event* vectoring) {
     if (guest_ == nullptr || !guest_->intercepts(action)) return false;
+    // What MOV SS holds off stays with the guest.
+    const std::uint64_t held = take_held_debug_bits();
+    if (held != 0 && extension_ != nullptr) guest_->defers_debug_trap(held);
     if (!guest_->exit(action, vectoring)) {
         left_guest_ = true;
         stop_ = CoreStop::left_guest;

@@ -156,7 +156,7 @@ void Core::on_debug_trap(const engine::Intercept& intercept) {
         const bool long64 = code_mode().long64;
         stepped_from_ = (long64 ? 0 : segment(SegmentName::cs).base) + intercept.watch.rip;
         renew_shadow();
-        if (stack_shadow_ && !(extension_ != nullptr && guest_ != nullptr)) {
+        if (stack_shadow_) {
             held_debug_bits_ |= bits;
             holds_debug_ = true;
             return;

@@ -180,6 +180,7 @@ bool Engine::Impl::instruction_completed(std::uint32_t code) const noexcept {
         case kExitBoundary:
         case kExitFlushCode:
         case kExitRetranslate:
+        case kExitStaleBlock:
             return true;
         case kDebugException:
             return (load<std::uint64_t>(layout.rflags) & kTrapFlag) != 0;
@@ -210,6 +211,13 @@ void Engine::Impl::dispatch(std::uint32_t code) {
     between_blocks = false;
     settle_code_bytes(completed);
     if (code == kExitRetranslate) return;
+    if (code == kExitStaleBlock) {
+        const bool user = (hflags() & hflag::kCplMask) == hflag::kCplMask;
+        std::uint64_t physical = 0;
+        if (translations.find_executable(before_unreachable, user, physical))
+            drop_code(sim::page_of(physical));
+        return;
+    }
     if (code == kExitFlushCode) {
         flush_code();
         return;

@@ -48,6 +48,8 @@ inline constexpr std::uint32_t kExitFlushCode = 0x4f1;   // before translating: 
 inline constexpr std::uint32_t kExitRetranslate =
     0x4f2;  // while translating: shorter blocks needed
 
+inline constexpr std::uint32_t kExitStaleBlock =
+    0x4f4;  // before a block that reaches into a page which can't be fetched
 inline constexpr std::uint32_t kExitWatchpoint = 0x4f3;  // before an access that meets a watchpoint
 
 /// MemOp: log2 of the size, byte order (MOVBE), alignment.

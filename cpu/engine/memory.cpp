@@ -109,6 +109,14 @@ std::uint32_t Engine::Impl::refuse_fill(std::uint64_t address, int access, int m
         before_unreachable = sim::page_base(translating_pc);
         return kExitRetranslate;
     }
+    // Likewise where such a block is known already: it is looked up with both of its pages.
+    const std::uint64_t next = cs_base() + load<std::uint64_t>(layout.rip);
+    if (fetch && !translating && !in_block &&
+        sim::page_base(address) == sim::page_base(next) + sim::kPageSize &&
+        before_unreachable != sim::page_base(next)) {
+        before_unreachable = sim::page_base(next);
+        return kExitStaleBlock;
+    }
     between_blocks = fetch && !in_block;
     intercept.fault.linear = address;
     intercept.fault.exact = true;
