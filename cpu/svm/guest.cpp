@@ -276,7 +276,7 @@ void Guest::apply_segments() {
         if (name == SegmentName::cs && (core_.efer() & efer::kLMA) &&
             ar::L::test(segment.access_rights))
             segment.base = 0;
-        core_.set_segment(name, segment);
+        if (core_.segment(name) != segment) core_.set_segment(name, segment);
     }
 }
 

@@ -33,9 +33,9 @@ void check_round_trips(const std::string& name, const std::string& model) {
     m.bus.on_port_write = [&](std::uint16_t, std::uint32_t) { work.push_back(work_of(m.core())); };
     CHECK(m.run(20 * sim::kMillisecond) == End::halted);
     INFO(m.story());
-    CHECK(m.result(0) == 200);
-    REQUIRE(work.size() == 2);
-    CHECK(work[1] == work[0]);
+    CHECK(m.result(0) == 300);
+    REQUIRE(work.size() == 3);
+    CHECK(work[2] == work[1]);
     for (unsigned i = 0; i < 3; ++i) {
         CHECK(m.result(8 + i) == i + 1);
         CHECK(m.result(16 + i) == (i + 1) << 4);
