@@ -103,6 +103,7 @@ void ControlBlockDump::write(cpu::ExecutionCore& core, const cpu::ControlBlock& 
 }
 
 void ControlBlockDump::finish() {
+    if (!file_.is_open()) return;
     file_.close();
     if (!file_) throw sim::ConfigError(fmt::format("cannot write {}", path_.string()));
 }

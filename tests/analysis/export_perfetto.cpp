@@ -230,6 +230,7 @@ TEST_CASE("what is on the tracks") {
     viewed.check_nesting();
     // Rounded down to nanoseconds.
     const std::string lp = viewed.on("Logical processors/LP 0");
+    CAPTURE(lp);
     CHECK(lp.starts_with(
         "1 [p2 vp0\n1 [guest\n2]\n2 [io_instruction\n3]\n3 [guest\n10000]\n"
         "10000 [vmcall\n11000]\n11000]\n11000 [idle\n11100]\n11100 [switching\n11500]\n"

@@ -81,7 +81,8 @@ class Maker {
         event(time + 8000 * sim::kNanosecond, EventKind::kVmEntry, kRoot);
         event(time + 8200 * sim::kNanosecond, EventKind::kVmExit, kRoot, 12);
         event(time + 8400 * sim::kNanosecond, EventKind::kVpRun, kRoot, 0, 2, 7300);
-        event(time + 8500 * sim::kNanosecond, EventKind::kVpRun, kGuest, 1, 1, 7500);
+        event(time + 8500 * sim::kNanosecond, EventKind::kVpRun, kGuest, 1, 1,
+              7500 * sim::kNanosecond);
         event(time + 9000 * sim::kNanosecond, EventKind::kInterruptAccepted, kGuest, 0xf3, 6);
         event(time + 9500 * sim::kNanosecond, EventKind::kVmEntry, kGuest, 0x800000f3);
     }
