@@ -40,6 +40,10 @@ inline constexpr std::array kExitCodes{
     ExitCodeRow{"report", {"the page is written", "", kWrongInput, "", ""}},
     ExitCodeRow{"export", {"written", "", kWrongInput, "", ""}},
     ExitCodeRow{"vmcs", {"printed", "", kWrongInput, "", ""}},
+    ExitCodeRow{"sweep",
+                {"every point met its expectations", "some points did not; the table says why",
+                 kWrongInput, "interrupted; the same command goes on", kBug}},
+    ExitCodeRow{"plot", {"drawn, or printed", "", kWrongInput, "", ""}},
     ExitCodeRow{"trace", {"printed", "", kWrongInput, "", ""}},
     ExitCodeRow{"scenario", {"printed; `--check`: no errors", "", kWrongInput, "", ""}},
 };

@@ -30,6 +30,8 @@ struct Arguments {
     ReportArguments report;
     DiffArguments diff;
     analysis::ExportRequest exported;
+    SweepArguments sweep;
+    PlotArguments plot;
     bool version = false;
     bool exit_codes = false;
 };
@@ -191,6 +193,65 @@ CLI::App* add_export(CLI::App& program, analysis::ExportRequest& request) {
     return command;
 }
 
+CLI::App* add_sweep(CLI::App& program, SweepArguments& sweep) {
+    CLI::App* command =
+        program.add_subcommand("sweep", "Run a scenario with many values and keep all results");
+    command->add_option("scenario", sweep.scenario, "Scenario file")->required();
+    command
+        ->add_option(
+            "--set", sweep.set,
+            "A parameter and its values: KEY=VALUE,VALUE,..., repeatable; all combinations "
+            "are run")
+        ->take_all()
+        ->expected(1)
+        ->required();
+    command
+        ->add_option("--profiles", sweep.profiles,
+                     "Folder to look for timing profiles in, repeatable")
+        ->take_all()
+        ->expected(1);
+    command
+        ->add_option("--results", sweep.results,
+                     "SQLite file of the results; points that it has are not run again")
+        ->required();
+    command->add_option("--jobs", sweep.jobs, "Runs at a time; default: one for each processor")
+        ->check(CLI::Range(1, 1024));
+    command
+        ->add_option("--engine", sweep.engine,
+                     "local: processes of this machine; slurm: a job array of a Slurm cluster")
+        ->check(CLI::IsMember({"local", "slurm"}));
+    command->add_flag("--repeat-check", sweep.repeat_check,
+                      "Run each point twice and compare the digests");
+    command->add_flag("--retry", sweep.retry, "Run points again that were not met");
+    command->add_option("--wall-limit", sweep.wall_limit, "Stop a run after this many seconds")
+        ->check(CLI::Range(0.001, 1e9));
+    command->add_option("--show", sweep.show, "A metric to show in the table, repeatable")
+        ->take_all()
+        ->expected(1);
+    return command;
+}
+
+CLI::App* add_plot(CLI::App& program, PlotArguments& plot) {
+    CLI::App* command = program.add_subcommand("plot", "Plot a metric of a sweep over a parameter");
+    command->add_option("results", plot.results, "Results of hvsim sweep")->required();
+    CLI::Option* list =
+        command->add_flag("--list", plot.list, "Print the names of parameters and metrics instead");
+    command->add_option("--x", plot.x, "The parameter along the x axis");
+    command->add_option("--y", plot.y, "A metric, repeatable")->take_all()->expected(1);
+    command->add_option("--group", plot.group, "A parameter: each of its values gets a line");
+    command->add_option("--where", plot.where, "Only points with this value: KEY=VALUE, repeatable")
+        ->take_all()
+        ->expected(1);
+    command->add_option("--title", plot.title, "A title");
+    command->add_flag("--log-x", plot.logarithmic, "A logarithmic x axis");
+    command->add_option("-o,--output", plot.output, "The picture, .svg or .png");
+    command->callback([&plot, list] {
+        if (list->count() == 0 && (plot.x.empty() || plot.y.empty() || plot.output.empty()))
+            throw CLI::RequiredError("--x, --y and --output (or --list)");
+    });
+    return command;
+}
+
 int scenario_command(const ScenarioArguments& arguments, std::ostream& out) {
     if (arguments.markdown) {
         out << scenario_document();
@@ -225,6 +286,8 @@ int dispatch(const std::vector<std::string>& words, const Surroundings& surround
     const CLI::App* report = add_report(program, arguments.report);
     const CLI::App* diff = add_diff(program, arguments.diff);
     const CLI::App* exported = add_export(program, arguments.exported);
+    const CLI::App* sweep = add_sweep(program, arguments.sweep);
+    const CLI::App* plot = add_plot(program, arguments.plot);
     try {
         std::vector<std::string> reversed(words.rbegin(), words.rend());
         program.parse(std::move(reversed));
@@ -240,6 +303,8 @@ int dispatch(const std::vector<std::string>& words, const Surroundings& surround
     if (run->parsed()) return run_command(arguments.run, surroundings);
     if (scenario->parsed()) return scenario_command(arguments.scenario, surroundings.out);
     if (report->parsed()) return report_command(arguments.report, surroundings);
+    if (sweep->parsed()) return sweep_command(arguments.sweep, surroundings);
+    if (plot->parsed()) return plot_command(arguments.plot, surroundings);
     if (trace->parsed()) return trace_command(arguments.trace, surroundings);
     if (diff->parsed()) return diff_command(arguments.diff, surroundings);
     if (exported->parsed()) return export_command(arguments.exported, surroundings);

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "app/exit_codes.h"
 #include "analysis/export/export.h"
+#include "app/exit_codes.h"
 #include "app/run.h"
 
 namespace hvsim::app {
@@ -47,7 +47,7 @@ struct RunArguments {
     std::filesystem::path golden;
     bool update_golden = false;
     std::filesystem::path junit;
-    std::uint64_t state_at = 0;  ///< number of an event; 0 = none
+    std::uint64_t state_at = 0;          ///< number of an event; 0 = none
     std::filesystem::path vmcs;          ///< where control blocks are dumped to
     std::vector<std::string> dump_vmcs;  ///< when; none: at the first failed entry
 };
@@ -68,6 +68,32 @@ struct DiffArguments {
     std::filesystem::path program_a, program_b;  ///< empty: this program
 };
 int diff_command(const DiffArguments& arguments, const Surroundings& surroundings);
+struct SweepArguments {
+    std::filesystem::path scenario;
+    std::vector<std::string> set;
+    std::vector<std::filesystem::path> profiles;
+    std::filesystem::path results;
+    std::string engine = "local";
+    unsigned jobs = 0;  ///< 0 = as many as processors
+    bool repeat_check = false;
+    bool retry = false;
+    double wall_limit = 0;  ///< seconds for each run; 0 = none
+    std::vector<std::string> show;
+};
+int sweep_command(const SweepArguments& arguments, const Surroundings& surroundings);
+
+struct PlotArguments {
+    std::filesystem::path results;
+    std::string x;
+    std::vector<std::string> y;
+    std::string group;
+    std::vector<std::string> where;
+    std::string title;
+    std::filesystem::path output;
+    bool logarithmic = false;
+    bool list = false;
+};
+int plot_command(const PlotArguments& arguments, const Surroundings& surroundings);
 
 struct TraceArguments {
     std::filesystem::path file;
