@@ -114,7 +114,7 @@ constexpr Key kIommu[] = {
     {"iotlb_entries",
      integer,
      "64",
-     "Entries of the IOTLB.",
+     "Entries of the IOTLB, a power of two.",
      store<&IommuConfig::iotlb_entries>,
      {1, 65536}},
     {"io_apic_requester",
@@ -149,7 +149,7 @@ constexpr Key kHostDisk[] = {
      "",
      "Replaces the timing profile's device.disk_page (4 KiB).",
      store<&HostDiskConfig::page_transfer>,
-     {0, sim::kSecond}},
+     {4096, 4096 * sim::kMicrosecond}},
 };
 
 constexpr Key kHypervisor[] = {

@@ -7,6 +7,7 @@
 
 #include "app/scenario/nearest.h"
 #include "app/scenario/quantity.h"
+#include "hypervisor-model/reference_time.h"
 
 namespace hvsim::app {
 namespace {
@@ -19,6 +20,19 @@ using sim::Uint128;
 
 constexpr std::uint64_t kGreatestFrequency = 100'000'000'000;  // keeps products in 128 bits
 constexpr std::uint64_t kGreatestCost = 1000 * sim::kSecond;
+
+/// Entries of which the models can take a part only, in hertz or picoseconds.
+struct Limit {
+    std::uint64_t TimingProfile::*field;
+    std::uint64_t least, greatest;
+    std::string_view expected;
+};
+constexpr Limit kLimits[] = {
+    {&TimingProfile::clock_tsc_hz, hv::kReferenceHz + 1, kGreatestFrequency,
+     "a frequency above 10 MHz, that of the hypervisor's reference counter"},
+    {&TimingProfile::device_disk_page, 4096, 4096 * sim::kMicrosecond,
+     "a duration from 4096 ps to 4096 us (1 TB/s to 1 MB/s)"},
+};
 
 std::string full_key(const TimingDescription& row) {
     return fmt::format("{}.{}", row.section, row.key);
@@ -121,6 +135,10 @@ class EntryReader {
         if (row.kind != TimingKind::frequency && converted.value > kGreatestCost)
             fail_expected(at(*entry.get("value")), key, "a cost of at most 1000 s",
                           *entry.get("value"));
+        for (const Limit& limit : kLimits)
+            if (limit.field == row.field &&
+                (converted.value < limit.least || converted.value > limit.greatest))
+                fail_expected(at(*entry.get("value")), key, limit.expected, *entry.get("value"));
         result_.profile.*row.field = static_cast<std::uint64_t>(converted.value);
         std::string source = fmt::format("{}:{}", file_, node.source().begin.line);
         if (entry.contains("source") || profile_)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <set>
 
 #include "app/pattern.h"
@@ -171,6 +172,10 @@ class Validator {
         if (!scenario_.boot && !scenario_.test_devices.empty())
             fail("test_device[0]", "is for a bare machine only", "write [[vm.test_device]]");
         check_test_devices(scenario_.test_devices, "");
+        const std::uint32_t entries = scenario_.host.iommu.iotlb_entries;
+        if (!std::has_single_bit(entries))
+            fail("host.iommu.iotlb_entries",
+                 fmt::format("expected a power of two, found integer {}", entries));
     }
 
     void check_vms() const {

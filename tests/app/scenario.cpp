@@ -243,6 +243,11 @@ TEST_CASE("contradictions between keys are found") {
           "folder/test.toml:3:11: host.disable: an Intel processor has no svm | ");
     CHECK(error_of(with_vm("disable = [\"slat\"]")).find("cannot run without slat") !=
           std::string::npos);
+    CHECK(error_of(with_vm("iommu.iotlb_entries = 48")) ==
+          "folder/test.toml:3:23: host.iommu.iotlb_entries: expected a power of two, found integer "
+          "48 | ");
+    CHECK(error_of(with_vm("disk.page_transfer = \"4095 ps\""))
+              .find("host.disk.page_transfer: expected a duration from ") != std::string::npos);
     CHECK(error_of(with_vm("ram = \"512 MiB\"")) ==
           "folder/test.toml:3:7: host.ram: 512 MiB cannot hold the VMs' 512 MiB and the hypervisor "
           "| ");
@@ -404,6 +409,11 @@ TEST_CASE("--set replaces and adds values") {
                            "\"exit.cpiud\" | did you mean \"exit.cpuid\"?"));
     CHECK(error_of(with_vm(), {"timing.exti.cpuid={value=3, unit=\"ns\"}"})
               .find("=3, unit=\"ns\"}: unknown timing entry \"exti\" | did you mean \"exit\"?") !=
+          std::string::npos);
+    CHECK(error_of(with_vm(), {"timing.clock.tsc_hz={value=10000000, unit=\"Hz\"}"})
+              .find("clock.tsc_hz: expected a frequency above 10 MHz, ") != std::string::npos);
+    CHECK(error_of(with_vm(), {"timing.device.disk_page={value=0, unit=\"ns\"}"})
+              .find("device.disk_page: expected a duration from 4096 ps to 4096 us") !=
           std::string::npos);
     CHECK(error_of(with_vm(), {"vm[1].ram=6"})
               .starts_with("--set vm[1].ram=6: the scenario has no vm[1]"));
