@@ -125,12 +125,12 @@ void Timeline::Processors::on_event(const sim::Event& event) {
 void Timeline::Processors::finish() {
     for (auto& [key, open] : exits_)
         if (open.open) end_exit(open, last_);
-    for (std::uint16_t lp = 0; lp < current_.size(); ++lp)
+    for (std::size_t lp = 0; lp < current_.size(); ++lp)
         if (current_[lp]) {
             // Behind the last stop nothing was to run any more.
             if (current_[lp]->mode == ProcessorMode::switching)
                 current_[lp]->mode = ProcessorMode::idle;
-            change(lp, last_, ProcessorMode::idle);
+            change(static_cast<std::uint16_t>(lp), last_, ProcessorMode::idle);
         }
 }
 
