@@ -93,11 +93,11 @@ class GuestRing {
             static_cast<std::uint16_t>((16 + header.size() + (payload.size() + 7) / 8 * 8) / 8);
         descriptor.flags = completion ? 1 : 0;
         descriptor.transaction_id = id;
-        Bytes bytes(std::size_t{descriptor.total_units} * 8);
+        Bytes bytes(16);
         std::memcpy(bytes.data(), &descriptor, 16);
-        std::copy(header.begin(), header.end(), bytes.begin() + 16);
-        std::copy(payload.begin(), payload.end(),
-                  bytes.begin() + 16 + static_cast<std::ptrdiff_t>(header.size()));
+        bytes.insert(bytes.end(), header.begin(), header.end());
+        bytes.insert(bytes.end(), payload.begin(), payload.end());
+        bytes.resize(std::size_t{descriptor.total_units} * 8);
         return bytes;
     }
     /// The header extension of a GPA-direct packet with one range over `pages`.
