@@ -44,6 +44,8 @@ inline constexpr std::array kExitCodes{
                 {"every point met its expectations", "some points did not; the table says why",
                  kWrongInput, "interrupted; the same command goes on", kBug}},
     ExitCodeRow{"plot", {"drawn, or printed", "", kWrongInput, "", ""}},
+    ExitCodeRow{"completion", {"printed", "", kWrongInput, "", ""}},
+    ExitCodeRow{"manual", {"printed", "", kWrongInput, "", ""}},
     ExitCodeRow{"trace", {"printed", "", kWrongInput, "", ""}},
     ExitCodeRow{"scenario", {"printed; `--check`: no errors", "", kWrongInput, "", ""}},
 };

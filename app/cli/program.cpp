@@ -1,10 +1,14 @@
 #include "app/cli/program.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <array>
 #include <ostream>
 
+#include "app/cli/manual.h"
 #include "app/scenario/explain.h"
 #include "app/scenario/reader.h"
 #include "app/version.h"
@@ -32,6 +36,7 @@ struct Arguments {
     analysis::ExportRequest exported;
     SweepArguments sweep;
     PlotArguments plot;
+    std::string manual_of;
     bool version = false;
     bool exit_codes = false;
 };
@@ -252,6 +257,45 @@ CLI::App* add_plot(CLI::App& program, PlotArguments& plot) {
     return command;
 }
 
+/// What a person would type, below the help of each command.
+struct Examples {
+    std::string_view command;
+    std::string_view lines;
+};
+constexpr std::array kExamples{
+    Examples{"run",
+             "  hvsim run scenarios/linux-disk.toml\n"
+             "  hvsim run scenarios/linux-disk.toml --set host.vendor=amd --trace disk.trace\n"
+             "  hvsim run scenarios/linux-shell.toml --interactive"},
+    Examples{"scenario",
+             "  hvsim scenario --explain host.iommu\n"
+             "  hvsim scenario --check my.toml"},
+    Examples{"trace",
+             "  hvsim trace disk.trace --summary\n"
+             "  hvsim trace disk.trace --from \"2.5 s\" --kind scsi_request --limit 10"},
+    Examples{"vmcs", "  hvsim vmcs exits.blocks --diff"},
+    Examples{"report", "  hvsim report disk.trace -o disk.html"},
+    Examples{"diff",
+             "  hvsim diff before.trace after.trace\n"
+             "  hvsim diff kernel.golden after.json"},
+    Examples{"export",
+             "  hvsim export disk.trace --perfetto disk.pftrace\n"
+             "  hvsim export disk.trace --sqlite disk.sqlite"},
+    Examples{"sweep",
+             "  hvsim sweep scenarios/linux-disk.toml --set host.iommu.iotlb_entries=16,64,256 \\\n"
+             "      --results iotlb.sqlite --show statistics.iommu.iotlb_misses"},
+    Examples{"plot",
+             "  hvsim plot iotlb.sqlite --list\n"
+             "  hvsim plot iotlb.sqlite --x host.iommu.iotlb_entries \\\n"
+             "      --y statistics.iommu.iotlb_misses -o iotlb.svg"},
+};
+
+void add_examples(CLI::App& program) {
+    for (const Examples& examples : kExamples)
+        program.get_subcommand(std::string(examples.command))
+            ->footer(fmt::format("Examples:\n{}", examples.lines));
+}
+
 int scenario_command(const ScenarioArguments& arguments, std::ostream& out) {
     if (arguments.markdown) {
         out << scenario_document();
@@ -288,6 +332,11 @@ int dispatch(const std::vector<std::string>& words, const Surroundings& surround
     const CLI::App* exported = add_export(program, arguments.exported);
     const CLI::App* sweep = add_sweep(program, arguments.sweep);
     const CLI::App* plot = add_plot(program, arguments.plot);
+    const CLI::App* completion =
+        program.add_subcommand("completion", "Print a script that completes words in bash");
+    CLI::App* manual = program.add_subcommand("manual", "Print a manual page (man -l shows it)");
+    manual->add_option("command", arguments.manual_of, "A command; default: the whole program");
+    add_examples(program);
     try {
         std::vector<std::string> reversed(words.rbegin(), words.rend());
         program.parse(std::move(reversed));
@@ -305,6 +354,14 @@ int dispatch(const std::vector<std::string>& words, const Surroundings& surround
     if (report->parsed()) return report_command(arguments.report, surroundings);
     if (sweep->parsed()) return sweep_command(arguments.sweep, surroundings);
     if (plot->parsed()) return plot_command(arguments.plot, surroundings);
+    if (completion->parsed()) {
+        surroundings.out << bash_completion(program);
+        return kExitMet;
+    }
+    if (manual->parsed()) {
+        surroundings.out << manual_page(program, arguments.manual_of);
+        return kExitMet;
+    }
     if (trace->parsed()) return trace_command(arguments.trace, surroundings);
     if (diff->parsed()) return diff_command(arguments.diff, surroundings);
     if (exported->parsed()) return export_command(arguments.exported, surroundings);

@@ -294,3 +294,30 @@ TEST_CASE("a wrong comparison is shown where it stands in the file") {
                                  ":15:5: expect.statistics[1]: \"disk.reads\": expected a "
                                  "comparison\n  hint: write "));
 }
+
+TEST_CASE("every command has help with examples, a manual page, completion and exit codes") {
+    const Result overview = run({"--help"});
+    CHECK(overview.code == kExitMet);
+    const Result completion = run({"completion"});
+    CHECK(completion.out.find("complete -o default -F _hvsim hvsim") != std::string::npos);
+    for (const ExitCodeRow& row : kExitCodes) {
+        const std::string command(row.command);
+        CAPTURE(command);
+        CHECK(overview.out.find("  " + command) != std::string::npos);
+        CHECK(completion.out.find("        " + command + ") options='-h --help") !=
+              std::string::npos);
+        const Result help = run({command, "--help"});
+        CHECK(help.code == kExitMet);
+        const bool describes = command == "completion" || command == "manual";
+        CHECK((help.out.find("Examples:\n  hvsim " + command) != std::string::npos) != describes);
+        const Result page = run({"manual", command});
+        CHECK(page.code == kExitMet);
+        CHECK(page.out.starts_with(".TH HVSIM\\-"));
+        CHECK(page.out.find(".SH EXIT STATUS\n") != std::string::npos);
+        CHECK(page.out.find("\n'") == std::string::npos);
+    }
+    CHECK(run({"manual"}).out.starts_with(".TH HVSIM 1"));
+    const Result unknown = run({"manual", "rum"});
+    CHECK(unknown.code == kExitConfig);
+    CHECK(unknown.err.find("run") != std::string::npos);
+}
