@@ -149,7 +149,7 @@ class NativeCore final : public ExecutionCore {
     mmu::NestedTlb nested_tlb_;
 
     sim::Time now_ = 0, deadline_ = 0;
-    bool running_ = false, stop_requested_ = false, left_guest_ = false;
+    bool stop_requested_ = false, left_guest_ = false;
     bool injection_pending_ = false;
     Event injection_;
     ActivityState activity_ = ActivityState::active;

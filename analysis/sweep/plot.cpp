@@ -112,7 +112,8 @@ class Plot {
     }
 
     void choose_points() {
-        for (const auto& [name, point] : results_.points()) {
+        for (const auto& named : results_.points()) {
+            const PointRow& point = named.second;
             const bool wanted = std::all_of(
                 request_.where.begin(), request_.where.end(),
                 [&](const auto& where) { return value_of(point, where.first) == where.second; });
